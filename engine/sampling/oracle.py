@@ -119,7 +119,7 @@ def step(
     """
     alpha_t, alpha_s = strategy.alpha(t), strategy.alpha(s)
     masked = tokens == model.mask_id
-    view = View(t, s, alpha_t, alpha_s, masked, ~masked, held, vocab_size=model.vocab_size)
+    view = View(t, s, alpha_t, alpha_s, masked, ~masked, held, vocab_size=model.vocab_size, tokens=tokens)
     if "noise" in reads_of(strategy):
         uniform = torch.rand(tokens.shape, generator=generator, dtype=torch.float64)
         view = replace(view, noise=uniform.clamp(min=2.0**-54))

@@ -168,7 +168,7 @@ class Readout:
         # at temperature 0 there is nothing to temper and no noise
         tempered, noised = (word in reads and settings.temperature > 0 for word in ("tempered", "noised"))
         gumbel = self._keys(state, steps, Purpose.GUMBEL) if noised else keys
-        parts = []
+        parts: list[tuple[Tensor, ...]] = []
         quality = self._quality(hidden.own) if "quality" in reads else torch.full_like(state.held[where], torch.nan)
         for here, logits in self._logits(settings, hidden):
             address = kernel.Address(keys[chosen.sequence[here]], chosen.position[here])

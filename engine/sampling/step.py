@@ -172,7 +172,9 @@ def view_of(
 ) -> View:
     """Return what the plan of step number steps[b] from t to s, float64 [B, 1], is shown but for the prediction."""
     masked, alphas = state.masked(model.mask_id), (strategy.alpha(t), strategy.alpha(s))
-    view = View(t, s, *alphas, masked, state.open & ~masked, state.held, vocab_size=model.vocab_size)
+    view = View(
+        t, s, *alphas, masked, state.open & ~masked, state.held, vocab_size=model.vocab_size, tokens=state.tokens
+    )
     memory = memory_of(strategy, state)
     if memory is not None:
         view = replace(view, previous=memory.previous, memory=memory.own)

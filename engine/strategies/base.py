@@ -130,6 +130,8 @@ class View:
     ahead: Tensor | None = None
     """float64 [B, L], if the strategy reads it: the mean entropy, in nats, of the masks left after `prediction.ids` is
     revealed at the position alone, 0 where none is left; NaN at all but its `candidates`"""
+    tokens: Tensor | None = None
+    """long [B, L]: what stands there, the mask included; None where there is no text"""
 
     @property
     def candidates(self) -> Candidates | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from engine.strategies.base import Plan, Strategy, View, knob
+from engine.strategies.base import OwnMemory, Plan, Strategy, View, knob
 from engine.strategies.ranking import below, gumbel, kept_masked, logarithm
 from engine.strategies.schedules import cosine, linear
 
@@ -26,7 +26,8 @@ class Rdm(Strategy):
     """A revealed position is scored by a fresh draw there, but its token stays until it is masked.
 
     The authors fix temperature 1 for `gumbel` and 0 for `argmax`; here tokens are drawn at the run's.  Their second
-    draw for rows that are full of one token is left out (`disable_resample`).
+    draw for rows that are full of one token is left out (`disable_resample`).  With `cond` that code stops as soon as a
+    token is spared; here it goes on.
     """
 
     name = "rdm"
@@ -36,6 +37,11 @@ class Rdm(Strategy):
     preserves_marginal = False  # what is masked is rounded down to whole tokens
     remasks = True
 
+    condition: str = knob(
+        "uncond",
+        "mask all revealed tokens among the lowest, or those that are drawn again and score less than when revealed",
+        choices=("uncond", "cond"),
+    )
     schedule: str = knob("linear", "the masked share: 1 - t/T, or cos(pi t / 2T)", choices=tuple(SCHEDULES))
     sampling: str = knob(
         "gumbel", "score: log probability after Gumbel noise, after temperature, or the logit", choices=tuple(READ_BY)
@@ -58,21 +64,32 @@ class Rdm(Strategy):
         # nothing is masked any more: revealed tokens stay whatever their score
         return view.masked | (view.revealed & (kept_masked(view) > 0))
 
+    def initial_memory(self, like: Tensor) -> OwnMemory:
+        """Return the score of every token when it was revealed, if that is asked for."""
+        return {"score": like} if self.condition == "cond" else {}
+
     def plan(self, view: View) -> Plan:
         assert view.prediction is not None
         seen = view.prediction
         score = seen.logit if self.sampling == "argmax" else logarithm(seen.confidence)
+        ranked = score
         if self.topk == "stochastic":
             assert view.noise is not None
-            score = score + self.scale * (1 - view.alpha_s) * gumbel(view.noise)
-        lowest = below(score, view.masked | view.revealed, kept_masked(view))
-        return Plan((~lowest).double(), lowest.double())
+            ranked = score + self.scale * (1 - view.alpha_s) * gumbel(view.noise)
+        lowest = below(ranked, view.masked | view.revealed, kept_masked(view))
+        if self.condition == "uncond":
+            return Plan((~lowest).double(), lowest.double())
+        assert view.tokens is not None
+        before = view.memory["score"]
+        doubted = lowest & (seen.ids == view.tokens) & (score < before)
+        memory = {"score": score.where(view.masked & ~lowest, before)}
+        return Plan((~lowest).double(), doubted.double(), memory=memory)
 
     def alpha(self, t: Tensor) -> Tensor:
         return SCHEDULES[self.schedule](t)
 
     def keeps_quota(self) -> str:
-        return "clock"
+        return "clock" if self.condition == "uncond" else ""
 
     def remask_rule(self, t: float, sigma_max: float) -> str:
         return "among the lowest scores of fresh draws"

@@ -108,9 +108,17 @@ def _own(given: Any) -> Any:
         return given
     seen, past = (p and Prediction(*(column.clone() for column in p)) for p in (given.prediction, given.previous))
     memory = {name: value.clone() for name, value in given.memory.items()}
-    noise, ahead = (None if part is None else part.clone() for part in (given.noise, given.ahead))
+    parts = (given.noise, given.ahead, given.tokens)
+    noise, ahead, tokens = (None if part is None else part.clone() for part in parts)
     return dataclasses.replace(
-        given, held=given.held.clone(), prediction=seen, previous=past, memory=memory, noise=noise, ahead=ahead
+        given,
+        held=given.held.clone(),
+        prediction=seen,
+        previous=past,
+        memory=memory,
+        noise=noise,
+        ahead=ahead,
+        tokens=tokens,
     )
 
 

@@ -74,7 +74,9 @@ def view(draw: st.DrawFn, made: Strategy, rows: int = 3, length: int = 7) -> Vie
     probability = torch.rand(rows, length, generator=noise, dtype=torch.float64)
     held = probability.masked_fill(masked, torch.nan)
     ids = torch.randint(MASK, (rows, length), generator=noise)
-    seen = View(t, s, made.alpha(t), made.alpha(s), masked, ~masked & ~locked, held)
+    seen = View(
+        t, s, made.alpha(t), made.alpha(s), masked, ~masked & ~locked, held, tokens=ids.masked_fill(masked, MASK)
+    )
     initial = begin(made, held)
     if initial is not None:
         seen = replace(seen, previous=initial.previous, memory=initial.own)

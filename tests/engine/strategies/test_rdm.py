@@ -21,9 +21,10 @@ from tests.engine.zoo import ZooToy, likenesses, published, spelled, states
 KINDS = ("gumbel", "vanilla", "argmax")
 
 
-def loop(kind: str, schedule: str, steps: int, prompt: list[int], length: int) -> list[str]:
+def loop(kind: str, schedule: str, steps: int, prompt: list[int], length: int, condition: str = "uncond") -> list[str]:
     """Return the states of `_reparam_decoding` at temperature 0, one position after the other."""
     text = prompt + [HOLE] * (length - len(prompt))
+    known = [0.0] * length
     texts = [spelled(np.array(text))]
     free = range(len(prompt), length)
     for t in range(1, steps + 1):
@@ -33,22 +34,49 @@ def loop(kind: str, schedule: str, steps: int, prompt: list[int], length: int) -
         score = [float(row.max() if kind == "argmax" else row.log_softmax(-1).max()) for row in logits]
         rate = 1 - t / steps if schedule == "linear" else math.cos(math.pi * t / (2 * steps))
         lowest = sorted(free, key=lambda i: score[i])[: math.floor(len(free) * rate + 1e-9)]
-        text = [HOLE if i in lowest else fresh[i] if text[i] == HOLE else text[i] for i in range(length)]
+        before, text = text, list(text)
+        for i in free:
+            falls = fresh[i] == before[i] and score[i] < known[i]
+            if i in lowest and (condition == "uncond" or falls):
+                text[i] = HOLE
+            elif i not in lowest and before[i] == HOLE:
+                text[i], known[i] = fresh[i], score[i]
         texts.append(spelled(np.array(text)))
     return texts
 
 
+@pytest.mark.parametrize("condition", ["uncond", "cond"])
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("schedule", ["linear", "cosine"])
 @pytest.mark.parametrize("steps", [1, 5, 16, 24])
-def test_without_noise_it_steps_through_the_states_of_a_plain_loop(kind: str, schedule: str, steps: int) -> None:
+def test_without_noise_it_steps_through_the_states_of_a_plain_loop(
+    kind: str, schedule: str, steps: int, condition: str
+) -> None:
     prompt = [3, 7]
-    ours = states(Rdm(sampling=kind, schedule=schedule), steps=steps, length=18, prompt=prompt)
-    assert ours == loop(kind, schedule, steps, prompt, 18)
+    ours = states(Rdm(sampling=kind, schedule=schedule, condition=condition), steps=steps, length=18, prompt=prompt)
+    assert ours == loop(kind, schedule, steps, prompt, 18, condition)
+
+
+def test_the_condition_spares_some_tokens_and_masks_others() -> None:
+    """Both are masked without it: one is drawn again and scores less, one scores more, at one another is drawn."""
+    made = Rdm(condition="cond")
+    p = torch.tensor([[0.2, 0.3, 0.1, 0.9]], dtype=torch.float64)
+    tokens, fresh = torch.tensor([[1, 2, 3, MASK]]), torch.tensor([[1, 2, 0, 4]])
+    masked = tokens == MASK
+    times = (torch.tensor([[x]], dtype=torch.float64) for x in (0.9, 0.75, 0.1, 0.25))
+    memory = {"score": torch.tensor([[0.4, 0.25, 0.4, 0.0]], dtype=torch.float64).log()}
+    seen = Prediction.blank(p)._replace(ids=fresh, confidence=p)
+    plan = made.plan(View(*times, masked, ~masked, p, prediction=seen, memory=memory, tokens=tokens))
+    assert plan.remask[0].tolist() == [1, 0, 0, 0]
+    assert plan.unmask[0, 3] == 1
+    assert plan.memory is not None
+    assert plan.memory["score"].exp()[0].tolist() == pytest.approx([0.4, 0.25, 0.4, 0.9])
+    assert made.keeps_quota() == ""
 
 
 def test_the_logit_and_its_probability_choose_otherwise() -> None:
     assert loop("argmax", "linear", 16, [3, 7], 18) != loop("vanilla", "linear", 16, [3, 7], 18)
+    assert loop("vanilla", "linear", 16, [3, 7], 18) != loop("vanilla", "linear", 16, [3, 7], 18, "cond")
 
 
 def test_its_states_have_the_frequencies_of_p2_at_eta_one() -> None:
@@ -61,7 +89,9 @@ def test_its_states_have_the_frequencies_of_p2_at_eta_one() -> None:
         assert min(likenesses(wrong, run, **shape)) < FAR_OFF
 
 
-@pytest.mark.parametrize("knobs", [{"topk": "stochastic"}, {"sampling": "argmax"}, {"sampling": "vanilla"}], ids=str)
+@pytest.mark.parametrize(
+    "knobs", [{"topk": "stochastic"}, {"sampling": "argmax"}, {"sampling": "vanilla"}, {"condition": "cond"}], ids=str
+)
 def test_its_trajectories_are_distributed_as_the_dense_update(knobs: dict[str, Any]) -> None:
     settings = {"temperature": 0.7, "top_p": 0.95, "nucleus": "inclusive"}
     ours = trajectories(Rdm(**knobs), **settings)
