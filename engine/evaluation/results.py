@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
@@ -13,6 +13,7 @@ from engine.files.checksums import checksum, mismatch
 from engine.files.json_lines import decode_line
 from engine.files.jsonl import DAMAGED
 from engine.files.regular import regular_file
+from engine.metrics.bootstrap import Interval
 
 SAMPLES, RESULTS = "samples.jsonl", "results.json"
 ITEMS = "items.jsonl"
@@ -79,6 +80,11 @@ class Figure(msgspec.Struct, frozen=True):
     low: float | None = None
     high: float | None = None
     level: float = 0.95
+
+
+def figure(found: Interval) -> Figure:
+    """Return a figure of its bootstrap interval."""
+    return Figure(found.value, found.low, found.high, found.level)
 
 
 class GenPPL(msgspec.Struct, frozen=True):
@@ -198,7 +204,7 @@ def read_results(home: Path) -> Results:
     It is compared with its checksum, if there is one: earlier versions wrote none.
     """
     check_has_samples(home)
-    return _decoded((home / RESULTS), Results)
+    return decoded(home / RESULTS, Results)
 
 
 def read_samples(home: Path) -> list[SampleLine]:
@@ -218,7 +224,18 @@ def read_samples(home: Path) -> list[SampleLine]:
     return found
 
 
-def _decoded(path: Path, kind: type[Results]) -> Results:
+class HasFormat(Protocol):
+    """The content of a file of results."""
+
+    @property
+    def format(self) -> int: ...
+
+
+Found = TypeVar("Found", bound=HasFormat)
+
+
+def decoded(path: Path, kind: type[Found]) -> Found:
+    """Read a file of results, checked against its checksum if there is one.  Raises ValueError."""
     try:
         data = regular_file(path).read_bytes()
     except OSError as error:

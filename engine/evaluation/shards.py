@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 
-from engine.evaluation.results import FailedSample, Judged
+from engine.evaluation.results import FailedSample, Judged, Timing
 from engine.files.jsonl import Appended, count, lines, sift
 from engine.system.callbacks import ignore
 
@@ -40,6 +40,24 @@ def _impossible(spent: Spent) -> str | None:
     seconds = (spent.sampling_seconds, spent.scoring_seconds)
     possible = spent.samples >= 0 and all(math.isfinite(value) and value >= 0 for value in seconds)
     return None if possible else "no process can have spent such a time"
+
+
+def timing(spent: Sequence[Spent], samples: int, tokens: float) -> Timing:
+    """Return the time spent, with rates of one process: what a device does, however many there were.
+
+    samples: how many were drawn, where the records tell of none.  tokens: of one sample.
+    """
+    sampling, scoring = (sum(getattr(each, name) for each in spent) for name in ("sampling_seconds", "scoring_seconds"))
+    drawn = sum(each.samples for each in spent) or samples
+    return Timing(
+        sampling_seconds=sampling,
+        seconds_per_sequence=sampling / drawn,
+        tokens_per_second=drawn * tokens / sampling if sampling else 0.0,
+        scoring_seconds=scoring,
+        starts=len({each.start for each in spent}),
+        processes=len({each.rank for each in spent}),
+        device=", ".join(sorted({each.device for each in spent})),
+    )
 
 
 class Shards:

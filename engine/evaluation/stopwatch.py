@@ -21,6 +21,10 @@ class Stopwatch:
         self._mark = self._recorded = clock()
         self._samples, self._seconds, self._is_scoring = 0, {"sampling": 0.0, "scoring": 0.0}, False
 
+    def begin(self) -> None:
+        """Leave out the time since the last call."""
+        self._mark = self._clock()
+
     def sampled(self) -> None:
         """Count a sample."""
         self._samples += 1

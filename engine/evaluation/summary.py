@@ -16,18 +16,17 @@ from engine.evaluation.results import (
     FORMAT,
     Calls,
     FailedSample,
-    Figure,
     GenPPL,
     MauveResult,
     Metrics,
     Results,
     SampleLine,
-    Timing,
+    figure,
 )
 from engine.evaluation.scoring import text_scores
-from engine.evaluation.shards import Spent
+from engine.evaluation.shards import Spent, timing
 from engine.metrics import diversity, entropy
-from engine.metrics.bootstrap import Interval, interval
+from engine.metrics.bootstrap import interval
 from engine.metrics.conventions import OF_LIKELIHOOD, conventions
 from engine.metrics.generative_perplexity import pooled, read_limit
 from engine.metrics.judge import Judge
@@ -75,7 +74,7 @@ def results(
     varied = diversity.diversity([line.ids for line in lines])
     primary = plan.scoring.conventions[0]
     first = metrics[primary]
-    timing = _timing(plan, lines, spent)
+    time = timing(spent, len(lines), plan.sampling.tokens)
     return Results(
         format=FORMAT,
         version=__version__,
@@ -85,7 +84,7 @@ def results(
         entropy=of_tokens.mean.value,
         mauve=first.mauve.value if first.mauve else None,
         network_calls=float(np.mean([line.network_calls for line in lines])),
-        seconds=timing.sampling_seconds + timing.scoring_seconds,
+        seconds=time.sampling_seconds + time.scoring_seconds,
         samples=len(lines),
         failed=tuple(failed),
         entropy_interval=figure(of_tokens.mean),
@@ -94,7 +93,7 @@ def results(
         calls=_calls(steps, lines),
         metrics=metrics,
         conventions={how: decisions(how) for how in plan.scoring.conventions},
-        timing=timing,
+        timing=time,
         notes=tuple(dict.fromkeys((*notes, *(note for each in spent for note in each.notes)))),
         measured={
             name: figure(interval(_values(name, metric.measure(lines), lines)))
@@ -122,10 +121,6 @@ def decisions(how: str) -> tuple[str, ...]:
     return tuple(sentence for name, sentence in conventions(how).decisions.items() if name not in OF_LIKELIHOOD)
 
 
-def figure(found: Interval) -> Figure:
-    return Figure(found.value, found.low, found.high, found.level)
-
-
 def _mauve(compared: FeaturePair, how: str) -> MauveResult:
     found: Mauve = mauve(compared.samples, compared.references, how, featurizer=compared.featurizer)
     return MauveResult(
@@ -145,18 +140,3 @@ def _calls(steps: int, lines: Sequence[SampleLine]) -> Calls:
     counts = [float(line.network_calls) for line in lines]
     mean = interval(counts)
     return Calls(int(sum(counts)), figure(mean), steps, 1 - mean.value / steps)
-
-
-def _timing(plan: EvalPlan, lines: Sequence[SampleLine], spent: Sequence[Spent]) -> Timing:
-    """Return the time spent, with rates of one process: what a device does, however many there were."""
-    sampling, scoring = (sum(getattr(each, name) for each in spent) for name in ("sampling_seconds", "scoring_seconds"))
-    drawn = sum(each.samples for each in spent) or len(lines)
-    return Timing(
-        sampling_seconds=sampling,
-        seconds_per_sequence=sampling / drawn,
-        tokens_per_second=drawn * plan.sampling.tokens / sampling if sampling else 0.0,
-        scoring_seconds=scoring,
-        starts=len({each.start for each in spent}),
-        processes=len({each.rank for each in spent}),
-        device=", ".join(sorted({each.device for each in spent})),
-    )

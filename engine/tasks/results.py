@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from engine.evaluation.results import Figure
-from engine.evaluation.summary import figure
+from engine.evaluation.results import RESULTS, Figure, Timing, decoded, figure
+from engine.evaluation.shards import Spent, timing
 from engine.files.jsonl import lines
 from engine.metrics.bootstrap import interval
 from engine.tasks.items import AnswerLine
@@ -72,6 +72,8 @@ class TaskResults(msgspec.Struct, frozen=True):
     cut: int
     """items whose context was shortened"""
     seconds: float
+    """of answering, summed over all starts"""
+    timing: Timing
     notes: tuple[str, ...] = ()
 
 
@@ -81,7 +83,7 @@ def task_results(
     found: Mapping[str, Any],
     scores: Sequence[ScoreLine],
     answers: Mapping[str, AnswerLine],
-    seconds: float,
+    spent: Sequence[Spent],
     notes: Sequence[str],
 ) -> TaskResults:
     """Return the results.  found: what lm-evaluation-harness returns.  answers: those of this evaluation."""
@@ -91,6 +93,7 @@ def task_results(
     ended_right = [float(is_right_at_end(line)) for line in judged]
     calls = [float(line.network_calls) for line in done]
     tokens = [float(line.tokens) for line in done]
+    time = timing(spent, len(answers) or 1, sum(tokens) / max(1, len(done)))
     return TaskResults(
         format=FORMAT, version=version, settings=msgspec.to_builtins(settings), figures=tuple(_figures(found, scores)),
         items=len(answers),
@@ -103,7 +106,8 @@ def task_results(
         ever_right=_mean([float(bool(line.right)) for line in judged]),
         overwritten=tuple(line.key for line in judged if line.right and not is_right_at_end(line)),
         problems={line.key: line.problem for _, line in sorted(answers.items()) if line.problem},
-        cut=sum(line.cut > 0 for line in done), seconds=seconds, notes=tuple(dict.fromkeys(notes)),
+        cut=sum(line.cut > 0 for line in done), seconds=time.sampling_seconds, timing=time,
+        notes=tuple(dict.fromkeys(notes)),
     )  # fmt: skip
 
 
@@ -194,6 +198,11 @@ def differences(first: Sequence[ScoreLine], second: Sequence[ScoreLine]) -> list
         )
         for name, values in sorted(pairs.items())
     ]  # fmt: skip
+
+
+def read_task_results(home: Path) -> TaskResults:
+    """Read results.json of a directory.  Raises ValueError if it is missing, damaged or of a later format."""
+    return decoded(home / RESULTS, TaskResults)
 
 
 def read_scores(home: Path) -> list[ScoreLine]:

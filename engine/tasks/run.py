@@ -5,8 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
+from engine.evaluation.shards import Spent
+from engine.evaluation.stopwatch import Stopwatch
 from engine.files.jsonl import Appended
 from engine.models import TextModel
 from engine.system.callbacks import ignore
@@ -43,6 +46,8 @@ class TaskJob:
     ranks: Ranks
     model: TextModel
     width: int
+    start: str
+    """names this start among all"""
     notice: Callable[[str], None] = ignore
     progress: Callable[[TaskProgress], None] = ignore
     clock: Callable[[], float] = time.monotonic
@@ -56,25 +61,32 @@ class TaskJob:
 
         from engine.tasks.harness import HarnessModel
 
-        began, settings = self.clock(), self.plan.tasks
+        settings, shards = self.plan.tasks, self.store.shards
         if self.ranks.rank == 0:
             self.store.gather(self.notice)
+            shards.sift_times(self.notice)
         self.ranks.wait()
-        found = evaluate(
-            HarnessModel.of(self.model, self._answer), {"tasks": dict(self.tasks)}, limit=settings.limit,
-            bootstrap_iters=0, system_instruction=settings.system_prompt, apply_chat_template=settings.chat,
-            fewshot_as_multiturn=settings.multiturn,
-        )  # fmt: skip
+        stopwatch = Stopwatch(shards.time_shard(self.ranks.rank), self._spent, self.clock)
+        answer = partial(self._answer, stopwatch=stopwatch)
+        try:
+            found = evaluate(
+                HarnessModel.of(self.model, answer), {"tasks": dict(self.tasks)}, limit=settings.limit,
+                bootstrap_iters=0, system_instruction=settings.system_prompt, apply_chat_template=settings.chat,
+                fewshot_as_multiturn=settings.multiturn,
+            )  # fmt: skip
+        finally:
+            stopwatch.close()
+        self.ranks.wait()
         if self.ranks.rank != 0:
             return None
         scores = score_lines(found, self._keys)
-        results = task_results(
-            self.plan, __version__, found, scores, self._answers, self.clock() - began, self._all_notes()
-        )
+        results = task_results(self.plan, __version__, found, scores, self._answers, shards.spent(), self._all_notes())
         self.store.write(results, scores, {**self.store.answers(), **self._answers})
         return results
 
-    def _answer(self, items: Sequence[Item], requests: Sequence[Any]) -> Mapping[str, AnswerLine]:
+    def _answer(
+        self, items: Sequence[Item], requests: Sequence[Any], *, stopwatch: Stopwatch
+    ) -> Mapping[str, AnswerLine]:
         """Return the answers to all items, of which this process finds a part."""
         from engine.tasks.judging import judge_of
 
@@ -99,8 +111,10 @@ class TaskJob:
         try:
             total = len(kept) + len(todo)
             self._report(kept, total)
+            stopwatch.begin()
             for line in responder.answers(todo):
                 out.add([line])
+                stopwatch.sampled()
                 kept.append(line)
                 self._report(kept, total)
         finally:
@@ -123,6 +137,9 @@ class TaskJob:
                 sum(line.tokens for line in lines),
             )
         )
+
+    def _spent(self, items: int, seconds: float, scoring_seconds: float) -> Spent:
+        return Spent(self.start, self.ranks.rank, items, seconds, scoring_seconds, self.model.info.device)
 
     def _note(self, sentence: str) -> None:
         self.notes.append(sentence)

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from engine.evaluation.results import ITEMS, RESULTS
+from engine.evaluation.shards import Shards
 from engine.files.atomic import replace, tidy, writable
 from engine.files.checksums import replace_checked
 from engine.files.json_lines import encode_line
@@ -23,7 +24,7 @@ class TaskStore:
     """The directory of one evaluation on tasks."""
 
     def __init__(self, home: Path) -> None:
-        self.home = home
+        self.home, self.shards = home, Shards(home)
         self._lock: Any = None
 
     def take(self) -> None:

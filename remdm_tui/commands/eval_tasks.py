@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -71,6 +72,7 @@ class TaskRunner:
 
         self._arguments, self._ranks, self._reporter = arguments, ranks, reporter
         self._settings = check(arguments)
+        self._start = ranks.broadcast(uuid.uuid4().hex[:12])
         self._model = EvalModel(ranks.device, reporter)
         with reporter.waiting("reading the tasks"):
             self._tasks = load_tasks(self._settings.names, self._settings.num_fewshot, trusted)
@@ -106,7 +108,7 @@ class TaskRunner:
             on_first(self._ranks, lambda: settle(store.home, plan))
             width = combination.arguments.batch or usual_width(model)
             job = TaskJob(
-                plan, self._tasks, store, self._ranks, model, width, self._reporter.message,
+                plan, self._tasks, store, self._ranks, model, width, self._start, self._reporter.message,
                 lambda progress: self._reporter.progress(status_of(progress)),
             )  # fmt: skip
             return job.run()
@@ -177,6 +179,9 @@ def print_task_results(results: TaskResults, home: Path, *, as_json: bool) -> No
         table.add_row(*(Text(sanitize(cell)) for cell in cells))
     console.print(table)
     line = f"{results.network_calls.value:,.1f} network calls an item"
+    time = results.timing
+    if results.seconds:
+        line += f", {time.seconds_per_sequence:.3g} s an item, {time.tokens_per_second:,.0f} tokens/s"
     if results.tokens_per_call is not None:
         line += f", {results.tokens_per_call.value:.2f} tokens a call, {results.length.value:,.1f} tokens an answer"
     if results.entropy is not None and results.ends is not None:

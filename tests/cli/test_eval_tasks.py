@@ -36,7 +36,7 @@ def command(task: Path, out: Path, *more: str) -> list[str]:
 def kept(home: Path) -> dict[str, Any]:
     """The files but for clocks."""
     results = json.loads((home / "results.json").read_text())
-    del results["seconds"]
+    del results["seconds"], results["timing"]
     return {"results": results, **{name: (home / name).read_bytes() for name in (ITEMS, "scores.jsonl")}}
 
 
@@ -80,6 +80,11 @@ def test_the_results_have_accuracy_costs_and_what_was_overwritten(
     assert found["tokens_per_call"]["value"] == pytest.approx(
         found["length"]["value"] / found["network_calls"]["value"]
     )
+    timing = json.loads((whole / "results.json").read_text())["timing"]
+    assert timing["starts"] == 2
+    assert timing["sampling_seconds"] == pytest.approx(10 * timing["seconds_per_sequence"])
+    assert timing["tokens_per_second"] * timing["seconds_per_sequence"] == pytest.approx(found["length"]["value"])
+    assert "tokens/s" in result.stdout
     assert "right answers overwritten" in result.stdout
     assert "answering 10 of 10" in result.stderr
     assert "% right" in result.stderr
