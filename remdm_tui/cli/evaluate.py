@@ -225,7 +225,9 @@ def report(
         list[str] | None,
         option("--by", "steps | calls | seconds, any number of times: what plots in the terminal are drawn against."),
     ] = None,
-    samples: Annotated[int, typer.Option("--samples", help="Samples of each setting in the page, 0 or more.")] = 20,
+    samples: Annotated[
+        int, typer.Option("--samples", help="Samples or items of a setting in the page, 0 or more.")
+    ] = 20,
 ) -> None:
     """Show tables and plots of evaluations, and write them as report.html, .md, .tex, PNG and SVG."""
     from remdm_tui.commands.report import run

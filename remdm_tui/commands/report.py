@@ -39,8 +39,8 @@ def run(
 
     out: the directory of the files, created if it is missing; None: the only directory, or the common parent.
     conventions: the ones whose figures are shown; None: the primary ones of each evaluation.  by: names of AXES that
-    the terminal's plots are drawn against; files have all.  samples: of each setting in the page.  Raises ValueError,
-    and OSError for a directory that is not writable.
+    the terminal's plots are drawn against; files have all.  samples: samples or items of each setting in the page.
+    Raises ValueError, and OSError for a directory that is not writable.
     """
     unknown = [name for name in by if name not in AXES]
     if unknown:
@@ -51,10 +51,11 @@ def run(
     place = out or shared_directory(dirs)
     check_writable(place)
     console = console or _console()
-    several = any(len(series.points) > 1 for group in collection.groups for series in group.series)
-    lint = [lint_table(group) for group in collection.groups]
-    show_report(collection, console, tuple(dict.fromkeys(by)) or ("steps" if several else "calls",), lint)
-    written, missing = write_report(document(collection, lint), place, samples)
+    every = (*collection.groups, *collection.tasks)
+    several = any(len(series.points) > 1 for group in every for series in group.series)
+    report = document(collection, [lint_table(group) for group in collection.groups])
+    show_report(report, console, tuple(dict.fromkeys(by)) or ("steps" if several else "calls",))
+    written, missing = write_report(report, place, samples)
     if missing:
         print_sentence(console, f"No PNG, SVG or plots in the page: {missing}", warning=True)
     console.print()

@@ -11,23 +11,21 @@ from importlib.resources import files
 from markupsafe import Markup
 
 from engine.text.counts import counted
-from remdm_tui.console.sanitize import sanitize
 from remdm_tui.reports import templates
 from remdm_tui.reports.document import Plot, ReportDocument, Section
+from remdm_tui.reports.examples import Examples, examples
 from remdm_tui.reports.looks import DARK, LIGHT
 from remdm_tui.reports.maps import maps
 from remdm_tui.reports.page_svg import element
 from remdm_tui.reports.plots import NoPlots, legend_svg, panel_svg
-from remdm_tui.reports.records import Evaluation, Series
-from remdm_tui.reports.samples import ReportSample, first_samples
-from remdm_tui.reports.tables import NONE, decimals, format_perplexity
 
 SHOWN = 20
 """Samples of a setting in the page, by default."""
 MOST_SAMPLES = 2000
-"""Samples in the page at most; with many settings each shows fewer, at least one."""
-LONGEST = 20_000
-"""Characters of a sample in the page; with MOST_SAMPLES this bounds its size to tens of megabytes."""
+"""Samples or items in the page at most; with many settings each shows fewer, at least one.
+
+With examples.LONGEST this bounds its size to tens of megabytes.
+"""
 
 
 @dataclass(frozen=True)
@@ -37,31 +35,6 @@ class ShownPlot:
     panels: tuple[Markup, ...]
     key: Markup
     caption: str
-
-
-@dataclass(frozen=True)
-class ShownSample:
-    """A sample as texts."""
-
-    number: int
-    gen_ppl: str
-    entropy: str
-    calls: str
-    repetition: str
-    command: str
-    text: str
-    cut: str
-    """how many characters are shown; empty if all are"""
-
-
-@dataclass(frozen=True)
-class ShownSetting:
-    """The samples of one evaluation, or why they are missing."""
-
-    title: str
-    home: str
-    samples: tuple[ShownSample, ...]
-    problem: str
 
 
 @dataclass(frozen=True)
@@ -75,13 +48,13 @@ class ShownMap:
 
 @dataclass(frozen=True, eq=False)
 class ShownSection:
-    """A section with its plots and samples."""
+    """A section with its plots and samples or items."""
 
     number: int
     section: Section
     plots: tuple[ShownPlot, ...]
     maps: tuple[ShownMap, ...]
-    settings: tuple[ShownSetting, ...]
+    examples: Examples
 
 
 def render(document: ReportDocument, samples: int = SHOWN) -> str:
@@ -94,11 +67,11 @@ def render(document: ReportDocument, samples: int = SHOWN) -> str:
             plots = tuple(_plot(plot, section, number) for plot in section.plots)
         except NoPlots as error:
             plots, no_plots = (), f"No plots: {error}."
-        shown = ShownSection(number, section, plots, tuple(_maps(section, number)), tuple(_settings(section, count)))
+        shown = ShownSection(number, section, plots, tuple(_maps(section, number)), examples(section.group, count))
         sections.append(shown)
     style = stylesheet()
     return templates.render(
-        "html", document=document, sections=sections, shown=count, style=Markup(style),
+        "html", document=document, sections=sections, style=Markup(style),
         style_hash=Markup(style_hash(style)), pictures=any(section.maps for section in sections),
         heading=_heading(document, every), no_plots=no_plots,
     )  # fmt: skip
@@ -143,34 +116,3 @@ def _maps(section: Section, number: int) -> Iterator[ShownMap]:
     for i, one in enumerate(maps(section.group.series), 1):
         picture = element(one.svg, f"s{number}-map{i}", f"map of {one.title}") if one.svg else ""
         yield ShownMap(one.title, Markup(picture), one.problem)
-
-
-def _settings(section: Section, count: int) -> Iterator[ShownSetting]:
-    for series in section.group.series:
-        for one in series.evaluations:
-            yield _setting(one, series, count)
-
-
-def _setting(one: Evaluation, series: Series, count: int) -> ShownSetting:
-    samples, problem = [], ""
-    try:
-        samples = first_samples(one, count)
-    except ValueError as error:
-        problem = sanitize(str(error), cells=True)
-    of = counted(one.results.samples, "sample", form=",")
-    title = f"{series.name}, T={one.steps}, seed {one.seed}: {len(samples)} of {of}"
-    return ShownSetting(title, sanitize(str(one.home), cells=True), tuple(map(_sample, samples)), problem)
-
-
-def _sample(sample: ReportSample) -> ShownSample:
-    gen_ppl = NONE if sample.gen_ppl is None else format_perplexity(sample.gen_ppl)
-    return ShownSample(
-        number=sample.number,
-        gen_ppl=gen_ppl if sample.counted else f"{gen_ppl} (left out by the conventions)",
-        entropy=decimals(3)(sample.entropy),
-        calls=f"{sample.network_calls:,}",
-        repetition=decimals(3)(sample.repetition),
-        command=sanitize(sample.command, cells=True),
-        text=sanitize(sample.text[:LONGEST], lines=True, cells=True),
-        cut=f"{LONGEST:,}" if len(sample.text) > LONGEST else "",
-    )

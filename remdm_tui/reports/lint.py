@@ -11,7 +11,7 @@ from engine.text.counts import counted
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.reports.maps import ENDING
 from remdm_tui.reports.records import Group
-from remdm_tui.reports.tables import Cell, Column, Table
+from remdm_tui.reports.table import Cell, Column, Table
 
 Linted = tuple[tuple[CheckResult, ...], tuple[str, ...]]
 """What the checks found, and a sentence for each file that they could not read."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from engine.recording import Recording
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.render.plate_picture import MapPicture
-from remdm_tui.reports.records import Evaluation, Series
+from remdm_tui.reports.records import Evaluated, Series
 
 ENDING = ".remdm"
 """Files that are recordings."""
@@ -23,7 +24,7 @@ class SampleMap:
     problem: str = ""
 
 
-def maps(series: Iterable[Series]) -> Iterator[SampleMap]:
+def maps(series: Iterable[Series[Any]]) -> Iterator[SampleMap]:
     """Yield the map of the first recording of each series that has one, by the name of the file."""
     for one in series:
         found = next((found for found in map(_map, one.evaluations) if found is not None), None)
@@ -31,7 +32,7 @@ def maps(series: Iterable[Series]) -> Iterator[SampleMap]:
             yield found
 
 
-def _map(one: Evaluation) -> SampleMap | None:
+def _map(one: Evaluated) -> SampleMap | None:
     paths = sorted(one.home.glob(f"*{ENDING}"))
     if not paths:
         return None

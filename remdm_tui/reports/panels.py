@@ -6,10 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Generic, Literal, TypeVar
 
 from engine.evaluation.metrics import METRICS, figure_of
-from remdm_tui.reports.records import Evaluation, Group, Point, Series
+from remdm_tui.reports.numbers import decimals, format_perplexity
+from remdm_tui.reports.records import Evaluated, Evaluation, Group, Point, Series
+
+E = TypeVar("E", bound=Evaluated)
 
 
 @dataclass(frozen=True)
@@ -22,25 +25,26 @@ class Value:
 
 
 @dataclass(frozen=True)
-class Quantity:
+class Quantity(Generic[E]):
     """A quality on the vertical axis."""
 
     key: str
     title: str
     better: Literal["lower", "higher"] | None
     """None for entropy, which should be that of data"""
-    of: Callable[[Evaluation], Value | None]
+    of: Callable[[E], Value | None]
+    form: Callable[[float], str]
     range: float = float("inf")
     """ratio of the largest value to the smallest above which the scale is logarithmic"""
 
 
 @dataclass(frozen=True)
-class Axis:
+class Axis(Generic[E]):
     """The horizontal axis, whose scale is always logarithmic."""
 
     key: str
     title: str
-    of: Callable[[Evaluation], float]
+    of: Callable[[E], float]
     cost: bool
     """whether a Pareto front is drawn: less is better, and the value is measured, not chosen"""
 
@@ -68,8 +72,8 @@ class PlotLine:
 class Panel:
     """One quality against one axis."""
 
-    quantity: Quantity
-    axis: Axis
+    quantity: Quantity[Any]
+    axis: Axis[Any]
     lines: tuple[PlotLine, ...]
 
     @property
@@ -79,10 +83,11 @@ class Panel:
         return min(values) > 0 and max(values) / min(values) > self.quantity.range
 
 
-def quantities() -> Iterator[Quantity]:
+def quantities() -> Iterator[Quantity[Evaluation]]:
     """Yield what is drawn: all of METRICS."""
     for name, metric in METRICS.items():
-        yield Quantity(name, metric.title, metric.better, partial(_value, name), metric.range)
+        form = format_perplexity if metric.perplexity else decimals(3)
+        yield Quantity(name, metric.title, metric.better, partial(_value, name), form, metric.range)
 
 
 def _value(name: str, one: Evaluation) -> Value | None:
@@ -90,7 +95,7 @@ def _value(name: str, one: Evaluation) -> Value | None:
     return None if figure is None else Value(figure.value, figure.low, figure.high)
 
 
-AXES: MappingProxyType[str, Axis] = MappingProxyType(
+AXES: MappingProxyType[str, Axis[Evaluation]] = MappingProxyType(
     {
         axis.key: axis
         for axis in (
@@ -102,13 +107,18 @@ AXES: MappingProxyType[str, Axis] = MappingProxyType(
 )
 
 
-def panels(group: Group, axis: Axis) -> tuple[Panel, ...]:
+def panels(group: Group, axis: Axis[Evaluation]) -> tuple[Panel, ...]:
     """Return a panel for each quality that any evaluation has and that has more than one position on the axis."""
-    made = (Panel(quantity, axis, _lines(group.series, quantity, axis)) for quantity in quantities())
+    return panels_of(group.series, axis, quantities())
+
+
+def panels_of(series: Sequence[Series[E]], axis: Axis[E], quantities: Iterable[Quantity[E]]) -> tuple[Panel, ...]:
+    """Return a panel for each quantity that any evaluation has and that has more than one position on the axis."""
+    made = (Panel(quantity, axis, _lines(series, quantity, axis)) for quantity in quantities)
     return tuple(panel for panel in made if len({dot.x for line in panel.lines for dot in line.dots}) > 1)
 
 
-def _lines(series: Iterable[Series], quantity: Quantity, axis: Axis) -> tuple[PlotLine, ...]:
+def _lines(series: Iterable[Series[E]], quantity: Quantity[E], axis: Axis[E]) -> tuple[PlotLine, ...]:
     lines = []
     for number, one in enumerate(series):
         dots = [_dot(point, quantity, axis) for point in one.points]
@@ -125,7 +135,7 @@ def _lines(series: Iterable[Series], quantity: Quantity, axis: Axis) -> tuple[Pl
     )
 
 
-def _dot(point: Point, quantity: Quantity, axis: Axis) -> Dot | None:
+def _dot(point: Point[E], quantity: Quantity[E], axis: Axis[E]) -> Dot | None:
     measured = [(axis.of(e), value) for e in point.evaluations if (value := quantity.of(e)) is not None]
     if not measured:
         return None

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
 from engine.evaluation.results import RESULTS, Results
 from engine.text.counts import counted
 from remdm_tui.console.sanitize import sanitize
-from remdm_tui.reports.records import Evaluation, Terms
+from remdm_tui.reports.records import Evaluated, Evaluation, Terms
 
 LONGEST = 40
 """Characters of the value of a setting in a name or a table."""
@@ -46,6 +46,9 @@ class EvalSettings(msgspec.Struct, frozen=True):
     scoring: ScoringEntries = ScoringEntries()
 
 
+Settings = TypeVar("Settings", bound=msgspec.Struct)
+
+
 def evaluation_of(home: Path, results: Results, conventions: str | None = None) -> Evaluation:
     """Return the evaluation in a directory. Raises ValueError where the results lack what a report needs.
 
@@ -54,16 +57,29 @@ def evaluation_of(home: Path, results: Results, conventions: str | None = None) 
     name = conventions or results.primary
     if name not in results.metrics or name not in results.conventions:
         raise ValueError(f"{home} has no figures under the conventions {name!r}, only {', '.join(results.metrics)}")
+    settings = converted(home, results.settings, EvalSettings)
+    one = evaluated(home, settings)
+    return Evaluation(
+        **vars(one), results=results, terms=_terms(results, name, settings.scoring, settings.sampling["count"])
+    )
+
+
+def converted(home: Path, settings: dict[str, Any], kind: type[Settings]) -> Settings:
+    """Return the settings of results. Raises ValueError where they lack what a report needs."""
     try:
-        settings = msgspec.convert(results.settings, EvalSettings)
-        sampling = msgspec.convert(settings.sampling, SamplingEntries)
+        return msgspec.convert(settings, kind)
     except msgspec.ValidationError as error:
         raise ValueError(f"{home / RESULTS} has settings that no evaluation writes: {error}") from error
+
+
+def evaluated(home: Path, settings: EvalSettings) -> Evaluated:
+    """Return the settings of an evaluation by their part in a report. Raises ValueError."""
+    sampling = converted(home, settings.sampling, SamplingEntries)
     model = {"model" if k == "name" else f"model {k}": v for k, v in settings.model.items() if k != "device"}
     rest = {k: v for k, v in settings.sampling.items() if k not in NOT_TRAITS}
-    return Evaluation(
-        home, results, _terms(results, name, settings.scoring, sampling.count), sanitize(sampling.strategy, cells=True),
-        sampling.steps, sampling.seed, _formatted(sampling.knobs), _formatted(model | rest),
+    return Evaluated(
+        home, sanitize(sampling.strategy, cells=True), sampling.steps, sampling.seed, _formatted(sampling.knobs),
+        _formatted(model | rest),
     )  # fmt: skip
 
 

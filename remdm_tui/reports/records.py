@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from engine.evaluation.results import GenPPL, MauveResult, Results
+from engine.tasks.results import TaskResults
 
 
 @dataclass(frozen=True)
@@ -25,19 +27,53 @@ class Terms:
     """samples that the reference implementation would draw and pad at a time"""
 
 
+@dataclass(frozen=True)
+class TaskTerms:
+    """What the model was asked, and how; only answers to the same questions are compared."""
+
+    tasks: str
+    items: int
+    limit: str
+    """of items of each task"""
+    examples: str
+    """in each prompt"""
+    chat_template: str
+    system_prompt: str
+    maskings: int
+    """of a continuation whose likelihood is not exact"""
+    harness: str
+    """version of lm-evaluation-harness"""
+    configuration: str
+    """digest of the tasks' configurations"""
+
+
 @dataclass(frozen=True, eq=False)
-class Evaluation:
-    """The results of one directory under one set of conventions."""
+class Evaluated:
+    """The settings of the evaluation in one directory."""
 
     home: Path
-    results: Results
-    terms: Terms
     strategy: str
     steps: int
     seed: int
     knobs: Mapping[str, str]
     traits: Mapping[str, str]
     """everything else that decides a sample"""
+
+
+@dataclass(frozen=True, eq=False)
+class TaskEvaluation(Evaluated):
+    """The results of an evaluation on tasks."""
+
+    results: TaskResults
+    terms: TaskTerms
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation(Evaluated):
+    """The results of one directory under one set of conventions."""
+
+    results: Results
+    terms: Terms
 
     @property
     def gen_ppl(self) -> GenPPL | None:
@@ -48,45 +84,54 @@ class Evaluation:
         return self.results.metrics[self.terms.conventions].mauve
 
 
+E = TypeVar("E", bound=Evaluated)
+AnyTerms = TypeVar("AnyTerms", Terms, TaskTerms)
+
+
 @dataclass(frozen=True, eq=False)
-class Point:
+class Point(Generic[E]):
     """One setting: its evaluations, ordered by seed."""
 
     steps: int
-    evaluations: tuple[Evaluation, ...]
+    evaluations: tuple[E, ...]
 
 
 @dataclass(frozen=True, eq=False)
-class Series:
+class Series(Generic[E]):
     """Settings that differ in nothing but steps, fewest first."""
 
     name: str
-    points: tuple[Point, ...]
+    points: tuple[Point[E], ...]
 
     @property
-    def first(self) -> Evaluation:
+    def first(self) -> E:
         return self.points[0].evaluations[0]
 
     @property
-    def evaluations(self) -> tuple[Evaluation, ...]:
+    def evaluations(self) -> tuple[E, ...]:
         return tuple(e for point in self.points for e in point.evaluations)
 
 
 @dataclass(frozen=True, eq=False)
-class Group:
+class Compared(Generic[AnyTerms, E]):
     """All series on the same terms."""
 
-    terms: Terms
-    series: tuple[Series, ...]
+    terms: AnyTerms
+    series: tuple[Series[E], ...]
 
     @property
-    def evaluations(self) -> tuple[Evaluation, ...]:
+    def evaluations(self) -> tuple[E, ...]:
         return tuple(e for series in self.series for e in series.evaluations)
+
+
+Group = Compared[Terms, Evaluation]
+TaskGroup = Compared[TaskTerms, TaskEvaluation]
 
 
 @dataclass(frozen=True, eq=False)
 class Collection:
-    """The groups that were found, and a sentence for each directory that could not be used."""
+    """The groups that were found, of samples and of tasks, and a sentence for each directory that could not be used."""
 
     groups: tuple[Group, ...]
     remarks: tuple[str, ...]
+    tasks: tuple[TaskGroup, ...] = ()

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
-from remdm_tui.reports.records import Evaluation, Point, Series
+from remdm_tui.reports.records import Evaluated, Point, Series
+
+E = TypeVar("E", bound=Evaluated)
 
 
-def series_of(evaluations: Sequence[Evaluation]) -> tuple[Series, ...]:
+def series_of(evaluations: Sequence[E]) -> tuple[Series[E], ...]:
     """Return a series for each set of evaluations that differ in nothing but steps and seed."""
-    by_key: dict[Any, list[Evaluation]] = {}
+    by_key: dict[Any, list[E]] = {}
     for one in evaluations:
         key = (one.strategy, frozenset(one.knobs.items()), frozenset(one.traits.items()))
         by_key.setdefault(key, []).append(one)
@@ -20,7 +22,7 @@ def series_of(evaluations: Sequence[Evaluation]) -> tuple[Series, ...]:
     return tuple(Series(name, _points(members)) for name, members in zip(names, by_key.values(), strict=True))
 
 
-def name_among(one: Evaluation, others: Sequence[Evaluation]) -> str:
+def name_among(one: Evaluated, others: Sequence[Evaluated]) -> str:
     """Return the strategy with the knobs and settings in which it differs from the others.
 
     Knobs are compared with evaluations of the same strategy.  Settings that follow from ones before them, as the
@@ -53,8 +55,8 @@ def numbered(names: Sequence[str]) -> list[str]:
     return result
 
 
-def _points(members: Iterable[Evaluation]) -> tuple[Point, ...]:
-    by_steps: dict[int, list[Evaluation]] = {}
+def _points(members: Iterable[E]) -> tuple[Point[E], ...]:
+    by_steps: dict[int, list[E]] = {}
     for one in members:
         by_steps.setdefault(one.steps, []).append(one)
     return tuple(

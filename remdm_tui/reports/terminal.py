@@ -13,29 +13,19 @@ from rich.text import Text
 
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.reports.canvas import COLLISION, draw_panel, legend_line, side_by_side
-from remdm_tui.reports.collect import why_not_one_plot
-from remdm_tui.reports.looks import looks
-from remdm_tui.reports.panels import AXES, Axis, panels
-from remdm_tui.reports.records import Collection, Group
-from remdm_tui.reports.tables import Cell, Table, detail, facts, overview, reading_guide, warnings
+from remdm_tui.reports.document import Plot, ReportDocument, Section
+from remdm_tui.reports.table import Cell, Table
 
 WIDEST = 1000
 """Columns, more than any terminal has."""
 
 
-def show_report(
-    collection: Collection, console: Console, axes: Sequence[str] = ("steps",), lint: Sequence[Table] = ()
-) -> None:
-    """Print everything but the samples.
-
-    axes: names of AXES that the plots are drawn against.  lint: the findings of each group; empty: not linted.
-    """
-    for sentence in (*filter(None, [why_not_one_plot(collection.groups)]), *collection.remarks):
+def show_report(report: ReportDocument, console: Console, axes: Sequence[str] = ("steps",)) -> None:
+    """Print everything but samples and items.  axes: the keys of those that the plots are drawn against."""
+    for sentence in report.remarks:
         print_sentence(console, sentence, warning=True)
-    for number, group in enumerate(collection.groups):
-        _group(console, group, axes)
-        if lint:
-            _lint(console, lint[number])
+    for section in report.sections:
+        _section(console, section, axes)
 
 
 def print_sentence(console: Console, sentence: str, warning: bool = False) -> None:
@@ -45,22 +35,27 @@ def print_sentence(console: Console, sentence: str, warning: bool = False) -> No
     console.print(text, highlight=False)
 
 
-def _group(console: Console, group: Group, axes: Sequence[str]) -> None:
-    console.print(_facts(group, is_ascii(console)))
-    for sentence in warnings(group):
-        print_sentence(console, sentence, warning=True)
-    for table in overview(group):
-        _table(table, console)
-    for series in group.series:
-        _table(detail(series, group), console)
-    for name in axes:
-        _plots(console, group, AXES[name])
-    for sentence in reading_guide(group):
-        print_sentence(console, sentence)
+def _section(console: Console, section: Section, axes: Sequence[str]) -> None:
     ascii_only = is_ascii(console)
-    console.print(Text(f"\nConventions {encodable(group.terms.conventions, ascii_only)}", style="bold"))
-    for sentence in group.terms.sentences:
+    console.print(_facts(section, ascii_only))
+    for sentence in section.warnings:
+        print_sentence(console, sentence, warning=True)
+    for table in (*section.overview, *section.details):
+        _table(table, console)
+    for name in axes:
+        for plot in section.plots:
+            if plot.axis.key == name:
+                _plot(console, plot, section)
+    for table in section.lists:
+        _table(table, console)
+    for sentence in section.reading:
+        print_sentence(console, sentence)
+    if section.conventions_title:
+        console.print(Text(f"\n{encodable(section.conventions_title, ascii_only)}", style="bold"))
+    for sentence in section.conventions:
         console.print(Padding(Text(f"- {encodable(sentence, ascii_only)}"), (0, 0, 0, 1)), highlight=False)
+    if section.lint is not None:
+        _lint(console, section.lint)
 
 
 def _lint(console: Console, table: Table) -> None:
@@ -73,11 +68,11 @@ def _lint(console: Console, table: Table) -> None:
         console.print(Padding(Text(encodable(advice, ascii_only)), (0, 0, 0, 2)), highlight=False)
 
 
-def _facts(group: Group, ascii_only: bool) -> Grid:
+def _facts(section: Section, ascii_only: bool) -> Grid:
     grid = Grid.grid(padding=(0, 2, 0, 0))
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column(overflow="fold")
-    for name, value in facts(group):
+    for name, value in section.facts:
         grid.add_row(Text(encodable(name, ascii_only)), Text(encodable(value, ascii_only)))
     return grid
 
@@ -96,9 +91,8 @@ def _grid(table: Table, ascii_only: bool) -> Grid:
     # one cell of padding, so that a setting fits in one line of 80 columns
     lines = box.ASCII_DOUBLE_HEAD if ascii_only else box.SIMPLE_HEAD
     grid = Grid(padding=(0, 1, 0, 0), box=lines, show_edge=False)
-    for number, column in enumerate(table.columns):
-        textual = (number == 0 and column.title == "series") or column.title == "Pareto front"
-        grid.add_column(Text(column.title), justify="left" if textual else "right", overflow="fold")
+    for column in table.columns:
+        grid.add_column(Text(column.title), justify="left" if column.textual else "right", overflow="fold")
     for row in table.rows:
         grid.add_row(*(_cell(cell, ascii_only) for cell in row))
     return grid
@@ -115,11 +109,8 @@ def encodable(text: str, ascii_only: bool) -> str:
     return sanitize(text.replace("±", "+-"), cells=True, ascii_only=True) if ascii_only else text
 
 
-def _plots(console: Console, group: Group, axis: Axis) -> None:
-    drawn_panels = panels(group, axis)
-    if not drawn_panels:
-        return
-    style = looks(len(group.series))
+def _plot(console: Console, plot: Plot, section: Section) -> None:
+    drawn_panels, style = plot.panels, section.looks
     across = side_by_side(console.width, len(drawn_panels))
     width = min(console.width // across - 1, 64)
     pictures = [draw_panel(panel, style, width, is_ascii(console)) for panel in drawn_panels]
@@ -127,7 +118,7 @@ def _plots(console: Console, group: Group, axis: Axis) -> None:
     for start in range(0, len(drawn_panels), across):
         grid.add_row(*pictures[start : start + across])
     console.print(grid)
-    names = [encodable(series.name, is_ascii(console)) for series in group.series]
+    names = [encodable(name, is_ascii(console)) for name in section.names]
     console.print(legend_line(names, style), highlight=False)
     if any(COLLISION in picture.plain for picture in pictures):
         console.print(Text(f"  {COLLISION}  several series in one place"), highlight=False)
@@ -136,7 +127,7 @@ def _plots(console: Console, group: Group, axis: Axis) -> None:
         if best:
             listed = "; ".join(name for _, name in sorted(best))
             print_sentence(
-                console, f"Pareto front of {panel.quantity.title} against {axis.title}, set off above: {listed}."
+                console, f"Pareto front of {panel.quantity.title} against {plot.axis.title}, set off above: {listed}."
             )
     console.print()
 

@@ -195,7 +195,7 @@ def test_a_template_is_rendered_in_a_sandbox(cli: Callable[..., Any], tmp_path: 
     assert not (tmp_path / "ran").exists()
 
 
-@pytest.mark.parametrize("words", [("report",), ("lint",), ("eval", "--model", "demo", "--judge", "none", "--out")])
+@pytest.mark.parametrize("words", [("lint",), ("eval", "--model", "demo", "--judge", "none", "--out")])
 def test_commands_for_samples_say_what_a_directory_of_answers_is(
     cli: Callable[..., Any], whole: Path, words: tuple[str, ...]
 ) -> None:

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from remdm_tui.commands.report import run, shared_directory
 from remdm_tui.reports.collect import collect
+from remdm_tui.reports.document import document
 from remdm_tui.reports.terminal import show_report
 from tests.cli.evaluations import SENTENCES, UNJUDGED, results, sweep, write
 
@@ -23,7 +24,7 @@ COLOUR = re.compile(r"\x1b\[[0-9;]*\b(?:3[0-7]|9[0-7]|38;[25])[0-9;]*m")
 
 def shown(root: Path, width: int = 80, axes: tuple[str, ...] = ("steps",), **more: Any) -> str:
     file = StringIO()
-    show_report(collect([root]), Console(file=file, width=width, **more), axes)
+    show_report(document(collect([root])), Console(file=file, width=width, **more), axes)
     return file.getvalue()
 
 
@@ -69,7 +70,7 @@ def test_a_terminal_without_utf8_gets_ascii_alone(tmp_path: Path) -> None:
     sweep(tmp_path)
     raw = BytesIO()
     file = TextIOWrapper(raw, encoding="ascii", errors="strict")
-    show_report(collect([tmp_path]), Console(file=file, width=100), ("calls",))
+    show_report(document(collect([tmp_path])), Console(file=file, width=100), ("calls",))
     file.flush()
     assert b"+-0.012" in raw.getvalue()
 

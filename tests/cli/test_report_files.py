@@ -17,7 +17,7 @@ from jinja2 import UndefinedError
 from engine.evaluation.results import SAMPLES, FailedSample
 from remdm_tui.commands.report import write_report as write_files
 from remdm_tui.console.sanitize import is_visible, sanitize
-from remdm_tui.reports import html, latex, markdown, templates
+from remdm_tui.reports import examples, html, latex, markdown, templates
 from remdm_tui.reports.collect import collect
 from remdm_tui.reports.document import ReportDocument, document
 from remdm_tui.reports.page_svg import element
@@ -145,9 +145,9 @@ def test_the_page_shows_a_bounded_number_of_samples_and_says_so(tmp_path: Path) 
 
 
 def test_a_long_text_is_cut_and_the_page_says_so(tmp_path: Path) -> None:
-    write(tmp_path / "a", results(), ("x" * (html.LONGEST + 5),))
+    write(tmp_path / "a", results(), ("x" * (examples.LONGEST + 5),))
     text = Page(html.render(made(tmp_path))).text
-    assert max(map(len, re.findall("x+", text))) == html.LONGEST
+    assert max(map(len, re.findall("x+", text))) == examples.LONGEST
     assert "Cut here after 20,000 characters." in text
 
 
