@@ -157,7 +157,7 @@ class Server:
             raise ValueError("no model is loaded")
         choice = command.choice
         self._handler.session, self._handler.run, self._handler.credit = None, command.run, self._handler.credit.void()
-        prompt = self._model.prompt(choice.prompt, choice.chat, choice.infill)
+        prompt = self._model.prompt(choice.prompt, choice.chat, choice.infill, choice.special)
         steps = choice.steps_after(sum(infill.fixed(prompt, self._model.mask_id)))
         first = command.past[0][1] if command.at else command.settings
         blocks = {name: getattr(choice, name) for name in ("block_length", "stride", "strides", "first")}

@@ -19,7 +19,7 @@ from engine.debug.messages import DebugCommand, DebugEvent
 from engine.messages import *  # noqa: F403
 from engine.messages import LARGEST, Failed, Message, Quit, Rejected, RunCommand, RunEvent
 
-PROTOCOL = 7
+PROTOCOL = 8
 MAGIC = b"remdm\x00"
 NOISE = 1 << 16
 """The largest number of bytes before the greeting."""

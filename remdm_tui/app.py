@@ -235,6 +235,7 @@ class WatchApp(App[None]):
 
     def on_unmount(self) -> None:
         self.watching.close()
+        self.refresh_clock.stop()
         for number, was in self._signals:
             asyncio.get_running_loop().remove_signal_handler(number)
             signal.signal(number, was)

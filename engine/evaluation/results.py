@@ -193,8 +193,8 @@ def check_has_samples(home: Path) -> None:
     """Raise ValueError for the directory of an evaluation on tasks, which has answers in place of samples."""
     if (home / ITEMS).exists():
         raise ValueError(
-            f"{home} holds answers to tasks, which this command does not read: {RESULTS} has the figures, {ITEMS} the "
-            "answers, and the same `eval --tasks` command prints them again"
+            f"{home} holds answers to tasks, not samples: `remdm-tui report` lists the answers, and "
+            "`remdm-tui watch --from DIR --item KEY` replays one"
         )
 
 

@@ -66,11 +66,12 @@ class TextModel:
         assert self.loaded.quality is not None
         return self.loaded.quality(hidden).to(self.device)
 
-    def prompt(self, text: str, chat: bool = False, infill: bool = True) -> list[int]:
+    def prompt(self, text: str, chat: bool = False, infill: bool = True, special: bool = False) -> list[int]:
         """Return token ids of a prompt, in the model's chat template if requested.
 
         No special token is read out of the text, only out of the template.  infill: masks written in the text become
-        the mask token, which samplers fill (`engine.text.infill.parts`); else they stay letters.
+        the mask token, which samplers fill (`engine.text.infill.parts`); else they stay letters.  special: the text is
+        from the template, with special tokens in it.
 
         Raises ValueError for a template that is missing or changes what must be found again, and for masks that cannot
         be read.
@@ -83,7 +84,7 @@ class TextModel:
         own = self.codec.piece(self.mask_id)
         parts = masks.parts(text, own, self.codec.words_bring_space) if infill else [text]
         if wrap is None:
-            ids = self._ids((part, False) for part in parts)
+            ids = self._ids((part, special) for part in parts)
         elif not any(isinstance(part, str) and self._names_special(part) for part in parts):
             # in one piece, since the template's text and the prompt's may share a token
             ids = self._ids((part, True) for part in masks.apply_template(wrap, parts))

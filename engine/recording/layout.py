@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 MAGIC = b"\x89remdm\r\n"
 """The odd ends reveal a file that was mangled as text."""
-VERSION = 2
+VERSION = 3
 """2: a step may edit, see `engine.recording.frames`; 1 is read alike."""
 PREAMBLE = struct.Struct("<8sH")
 RECORD = struct.Struct("<II")

@@ -51,6 +51,8 @@ class RunChoice:
     """number of the first sample"""
     infill: bool = False
     """whether masks written in the prompt are filled; else they are letters, as they once were"""
+    special: bool = False
+    """whether special tokens are read out of the prompt: a chat template has put them there"""
 
     @property
     def canvas(self) -> int:

@@ -26,11 +26,17 @@ def is_right(task: Any, request: Instance, answer: str) -> bool | None:
     """Return whether the task's first metric gives an answer 1 behind its first filter; None if it gives neither 0
     nor 1.
     """
+    return judged(task, request, answer)[1]
+
+
+def judged(task: Any, request: Instance, answer: str) -> tuple[Any, bool | None]:
+    """Return an answer behind the task's first filter, and whether it is right."""
     trial = Instance(
         request.request_type, request.doc, request.arguments, request.idx, request.metadata, resps=[answer]
     )
     first = task._filters[0]
     first.apply([trial])
-    metrics = task.process_results(request.doc, [trial.filtered_resps[first.name]])
+    found = trial.filtered_resps[first.name]
+    metrics = task.process_results(request.doc, [found])
     value = next(iter(metrics.values()), None)
-    return bool(value) if isinstance(value, (int, float)) and value in (0, 1) else None
+    return found, bool(value) if isinstance(value, (int, float)) and value in (0, 1) else None

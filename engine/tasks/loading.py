@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from difflib import get_close_matches
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,20 @@ def _loaded(manager: Any, name: str) -> dict[str, Any]:
     except Exception as error:
         reason = (" ".join(str(error).split()) or type(error).__name__)[:300]
         raise ValueError(f"the task {name} or its data cannot be read: {reason}") from error
+
+
+def source(name: str) -> str:
+    """Return a name by which a task is found again, from wherever that is asked for."""
+    return str(Path(name).resolve()) if Path(name).suffix in FILES else name
+
+
+def data_digest(task: Any) -> str:
+    """Return a digest of all documents that a task asks about, and of those that its examples are taken from."""
+    found = hashlib.sha256()
+    examples = task.fewshot_docs() if task.config.num_fewshot else None
+    for doc in chain(task.eval_docs, examples or ()):
+        found.update(json.dumps(doc, sort_keys=True, default=str).encode(errors="surrogatepass") + b"\n")
+    return found.hexdigest()[:16]
 
 
 def digest(task: Any) -> str:

@@ -7,15 +7,19 @@ from pathlib import Path
 import msgspec
 
 from engine.evaluation.plan import PlannedModel, Sampling, change_lines, plan_differences
-from engine.evaluation.settings_file import read_plan, write_plan
+from engine.evaluation.settings_file import SETTINGS, read_plan, write_plan
 
 
 class TaskSettings(msgspec.Struct, frozen=True):
     """The tasks, and how their prompts are built and scored."""
 
     names: tuple[str, ...]
+    sources: tuple[str, ...]
+    """names and files by which the tasks were given"""
     digests: dict[str, str]
     """by task, of its configuration"""
+    data: dict[str, str]
+    """by task, digest of all its documents"""
     harness: str
     """version of lm-evaluation-harness"""
     draws: int
@@ -39,13 +43,25 @@ class TaskPlan(msgspec.Struct, frozen=True):
     tasks: TaskSettings
 
 
+FREE = ("tasks.limit", "tasks.sources")
+"""Settings that may change: they decide no answer."""
+
+
+def read_task_plan(home: Path) -> TaskPlan:
+    """Return the plan of a directory.  Raises ValueError if it is none of an evaluation on tasks."""
+    found = read_plan(home, TaskPlan)
+    if found is None:
+        raise ValueError(f"{home} is not an evaluation on tasks: it has no {SETTINGS}")
+    return found
+
+
 def settle(home: Path, plan: TaskPlan) -> None:
     """Write the plan of a directory, or check that it is the one that is there.  Raises ValueError."""
     was = read_plan(home, TaskPlan)
     if was is None and any(home.glob("*.jsonl")):
         raise ValueError(f"{home} holds results of unknown settings: choose another --out")
     changed = [] if was is None else plan_differences(was, plan)
-    if any(name != "tasks.limit" for name, _, _ in changed):
+    if any(name not in FREE for name, _, _ in changed):
         raise ValueError(
             f"{home} holds an evaluation of other settings: choose another --out, or the old ones\n"
             + change_lines(changed)

@@ -17,6 +17,7 @@ from engine.system.ranks import Ranks
 from engine.system.version import __version__
 from engine.tasks.items import AnswerLine, Item
 from engine.tasks.plan import TaskPlan
+from engine.tasks.questions import Question, add_questions
 from engine.tasks.responder import Responder
 from engine.tasks.results import TaskResults, is_right_at_end, score_lines, task_results
 from engine.tasks.store import TaskStore
@@ -94,6 +95,9 @@ class TaskJob:
         for item, request in zip(items, requests, strict=True):
             doc = (request.task_name, request.doc_id)
             self._keys[doc] = (*self._keys.get(doc, ()), item.key)
+        if ranks.rank == 0:
+            generated = [pair for pair in asked.items() if pair[0].kind == "generate"]
+            add_questions(self.store.home, [self._question(*pair) for pair in generated])
         known = self.store.answers(self.notice)
         # no process may append before all have read the answers
         ranks.wait()
@@ -124,6 +128,15 @@ class TaskJob:
         mine = {item.key: found[item.key] for item in requested}
         self._answers |= mine
         return mine
+
+    def _question(self, item: Item, request: Any) -> Question:
+        from engine.tasks.harness import stops
+
+        codec, ends = self.model.codec, tuple(sorted(self.model.ends))
+        tokens = len(codec.encode(item.context, item.special))
+        return Question(
+            item.key, request.task_name, request.doc_id, item.context, tokens, stops(request), ends, item.special
+        )
 
     def _report(self, lines: list[AnswerLine], total: int) -> None:
         judged = [line for line in lines if line.right is not None]

@@ -17,6 +17,7 @@ from engine.files.jsonl import lines, repair
 from engine.files.locks import acquire
 from engine.system.callbacks import ignore
 from engine.tasks.items import AnswerLine
+from engine.tasks.questions import QUESTIONS
 from engine.tasks.results import SCORES, ScoreLine, TaskResults
 
 
@@ -31,7 +32,7 @@ class TaskStore:
         """Create the directory and lock it.  Raises BusyError, or ValueError if it cannot be written."""
         writable(self.home)
         self._lock = acquire(self.home)
-        tidy(self.home, ("settings.json", ITEMS, SCORES, RESULTS, f"{RESULTS}.sha256"))
+        tidy(self.home, ("settings.json", ITEMS, QUESTIONS, SCORES, RESULTS, f"{RESULTS}.sha256"))
 
     def close(self) -> None:
         if self._lock is not None:

@@ -42,6 +42,10 @@ def watch(
         Path | None, option("--from", "A directory of `eval`: watch how one of its samples was drawn.")
     ] = None,
     number: Annotated[int | None, option("--sample", "Which sample of --from, 0 or more; default 0.")] = None,
+    item: Annotated[
+        str | None,
+        option("--item", "Which item of --from, an evaluation on tasks: its key; the answer is judged at every step."),
+    ] = None,
     record: Annotated[Path | None, option("--record", "Record the run in this file; `replay` opens it.")] = None,
     breakpoints: Annotated[
         list[str] | None,
@@ -80,12 +84,19 @@ def watch(
 
     command, host = remote_engine(on, remote_python, remote_command)
     arguments = RunArguments.of(ctx.params)
-    if source is not None:
+    watched = None
+    if source is not None and item is not None:
+        from remdm_tui.commands.eval_item import arguments_of_item
+
+        if number is not None:
+            raise ValueError("take either --sample or --item, not both")
+        arguments, watched = arguments_of_item(source, item, arguments)
+    elif source is not None:
         from remdm_tui.commands.eval_sample import arguments_of_sample
 
         arguments = arguments_of_sample(source, number or 0, arguments)
-    elif number is not None:
-        raise ValueError("--sample needs --from DIR")
+    elif number is not None or item is not None:
+        raise ValueError(f"{'--sample' if item is None else '--item'} needs --from DIR")
     if record is not None and record.exists():
         raise ValueError(f"{record} exists: choose another name, or `remdm-tui replay {record} --model ...`")
     from remdm_tui.cli.debug_arguments import debug_options, with_panes
@@ -100,6 +111,7 @@ def watch(
         command=command,
         where=host,
         record=record,
+        item=watched,
         **more,
     )
     if follow:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from pathlib import Path
 
-from engine.evaluation.plan import ENGINE
+from engine.evaluation.plan import ENGINE, PlannedModel, Sampling
 from engine.evaluation.settings_file import SETTINGS
 from engine.evaluation.store import EvalStore
 from engine.files.fingerprint import fingerprint
@@ -31,38 +31,51 @@ def arguments_of_sample(home: Path, number: int, given: RunArguments) -> RunArgu
     plan = store.plan()
     if plan is None:
         raise ValueError(f"{home} is not an evaluation: it has no {SETTINGS}")
-    model, sampling = plan.model, plan.sampling
+    sampling = plan.sampling
     if not 0 <= number < sampling.count:
         raise ValueError(f"{home} has the samples 0 to {sampling.count - 1}, not {number}")
     if sampling.predictor != ENGINE:
         raise ValueError(f"the samples of {home} were drawn by {sampling.predictor}, which cannot be watched")
+    base = RunArguments(
+        length=sampling.length, chat=sampling.chat, stride=sampling.stride, strides=sampling.strides or None,
+        first=number,
+    )  # fmt: skip
+    if sampling.prompt:
+        literal = not sampling.infill and infill.has_masks(sampling.prompt)
+        base = replace(base, prompt_literal=sampling.prompt) if literal else replace(base, prompt=sampling.prompt)
     # the first format has digests of the ends of files, which are not compared
-    digests = (model.fingerprint, model.tokenizer_fingerprint) if store.has_whole_digests else (None, None)
+    return arguments_of(home, plan.model, sampling, base, given, digested=store.has_whole_digests)
+
+
+def arguments_of(
+    home: Path, model: PlannedModel, sampling: Sampling, base: RunArguments, given: RunArguments, *, digested: bool
+) -> RunArguments:
+    """Return the arguments of `watch` for what an evaluation has drawn; given ones win.
+
+    base: what differs from sample to sample.  digested: whether fingerprints are of whole files.  Raises ValueError if
+    the model or the strategy has changed.
+    """
+    digests = (model.fingerprint, model.tokenizer_fingerprint) if digested else (None, None)
     name = given.model or find_file(home, model.name, model.path, digests[0], "--model")
     tokenizer = given.tokenizer or model.tokenizer
     if given.tokenizer is None and tokenizer is not None:
         tokenizer = find_file(home, tokenizer, model.tokenizer_path, digests[1], "--tokenizer")
     elif given.tokenizer is None and given.model is None and digests[1] is not None:
         _check_default_tokenizer(home, digests[1])
-    same = store.has_whole_digests and given.strategy in (None, sampling.strategy)
+    same = digested and given.strategy in (None, sampling.strategy)
     if same and sampling.strategy_digest != source_digest(sampling.strategy):
         raise ValueError(f"the strategy {sampling.strategy} has changed since {home} was evaluated: name a --strategy")
-    arguments = RunArguments(
-        model=name, strategy=sampling.strategy, dtype=model.dtype, no_ema=not model.ema, mask_id=model.mask_id,
+    arguments = replace(
+        base, model=name, strategy=sampling.strategy, dtype=model.dtype, no_ema=not model.ema, mask_id=model.mask_id,
         tokenizer=tokenizer,
         knob=tuple(f"{name}={str(value).lower()}" for name, value in sampling.knobs.items()),
-        steps=sampling.steps, length=sampling.length, batch=1, seed=sampling.seed,
-        chat=sampling.chat, block_length=sampling.block_length, stride=sampling.stride,
-        strides=sampling.strides or None, first=number,
+        steps=sampling.steps, batch=1, seed=sampling.seed, block_length=sampling.block_length,
         **{info.name: getattr(sampling, info.name) for info in SHARED_KNOBS},
     )  # fmt: skip
     pairs = {field.name: (getattr(given, field.name), field.default) for field in fields(RunArguments)}
     changes = {name: value for name, (value, default) in pairs.items() if value != default}
-    if sampling.prompt and not changes.keys() & {"prompt", "prompt_literal"}:
-        if sampling.infill or not infill.has_masks(sampling.prompt):
-            arguments = replace(arguments, prompt=sampling.prompt)
-        else:
-            arguments = replace(arguments, prompt_literal=sampling.prompt)
+    if changes.keys() & {"prompt", "prompt_literal"}:
+        arguments = replace(arguments, prompt=None, prompt_literal=None)
     if "strategy" in changes and changes["strategy"] != sampling.strategy:
         arguments = replace(arguments, knob=())
     return replace(arguments, **changes)

@@ -88,7 +88,7 @@ class TaskRunner:
         """
         from engine.metrics.continuation import DRAWS
         from engine.sampling.batch import usual_width
-        from engine.tasks.loading import digest, harness_version
+        from engine.tasks.loading import data_digest, digest, harness_version, source
         from engine.tasks.plan import TaskPlan, TaskSettings, settle
         from engine.tasks.run import TaskJob
         from engine.tasks.store import TaskStore
@@ -100,7 +100,9 @@ class TaskRunner:
             if options.chat and model.loaded.chat is None:
                 raise ValueError(f"{model.name} has no chat template: leave out --chat")
             settings = TaskSettings(
-                names=tuple(self._tasks), digests={name: digest(task) for name, task in self._tasks.items()},
+                names=tuple(self._tasks), sources=tuple(map(source, chosen.names)),
+                digests={name: digest(task) for name, task in self._tasks.items()},
+                data={name: data_digest(task) for name, task in self._tasks.items()},
                 harness=harness_version(), draws=chosen.draws or DRAWS, num_fewshot=chosen.num_fewshot,
                 chat=options.chat, multiturn=chosen.multiturn, system_prompt=chosen.system_prompt, limit=chosen.limit,
             )  # fmt: skip

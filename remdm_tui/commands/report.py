@@ -51,9 +51,8 @@ def run(
     place = out or shared_directory(dirs)
     check_writable(place)
     console = console or _console()
-    every = (*collection.groups, *collection.tasks)
-    several = any(len(series.points) > 1 for group in every for series in group.series)
     report = document(collection, [lint_table(group) for group in collection.groups])
+    several = any(len(series.points) > 1 for section in report.sections for series in section.group.series)
     show_report(report, console, tuple(dict.fromkeys(by)) or ("steps" if several else "calls",))
     written, missing = write_report(report, place, samples)
     if missing:

@@ -49,6 +49,8 @@ class Reading:
     steps_per_second: float
     locked: int = 0
     """positions that the sampler never fills"""
+    answer: str = ""
+    """to the task that is asked, and whether it is right"""
 
     @property
     def open(self) -> int:

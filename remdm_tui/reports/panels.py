@@ -99,9 +99,13 @@ AXES: MappingProxyType[str, Axis[Evaluation]] = MappingProxyType(
     {
         axis.key: axis
         for axis in (
-            Axis("steps", "steps T", lambda e: float(e.steps), cost=False),
-            Axis("calls", "network calls per sequence", lambda e: e.results.calls.per_sample.value, cost=True),
-            Axis("seconds", "seconds per sequence", lambda e: e.results.timing.seconds_per_sequence, cost=True),
+            Axis[Evaluation]("steps", "steps T", lambda e: float(e.steps), cost=False),
+            Axis[Evaluation](
+                "calls", "network calls per sequence", lambda e: e.results.calls.per_sample.value, cost=True
+            ),
+            Axis[Evaluation](
+                "seconds", "seconds per sequence", lambda e: e.results.timing.seconds_per_sequence, cost=True
+            ),
         )
     }
 )

@@ -44,7 +44,7 @@ class TaskTerms:
     harness: str
     """version of lm-evaluation-harness"""
     configuration: str
-    """digest of the tasks' configurations"""
+    """digest of the tasks' configurations and documents"""
 
 
 @dataclass(frozen=True, eq=False)

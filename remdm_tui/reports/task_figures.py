@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
+from typing import Literal
 
 from engine.evaluation.results import Figure
 from engine.tasks.results import TaskFigure
@@ -39,10 +40,10 @@ def _per_second(one: TaskEvaluation) -> Value | None:
 
 
 def _figure(
-    key: str, title: str, better: str | None, of: Callable[[TaskEvaluation], Value | None],
+    key: str, title: str, better: Literal["lower", "higher"] | None, of: Callable[[TaskEvaluation], Value | None],
     form: Callable[[float], str], core: bool = False, drawn: bool = False,
 ) -> AnswerFigure:  # fmt: skip
-    return AnswerFigure(Quantity(key, title, better, of, form), core, drawn)  # type: ignore[arg-type]
+    return AnswerFigure(Quantity(key, title, better, of, form), core, drawn)
 
 
 ANSWER_FIGURES: MappingProxyType[str, AnswerFigure] = MappingProxyType(

@@ -74,7 +74,7 @@ def _outcome(line: AnswerLine, score: ScoreLine) -> str:
     if line.right is not None:
         return "right" if is_right_at_end(line) else OVERWRITTEN if line.right else "wrong"
     value = next(iter(score.metrics.values()), None)
-    return {1: "right", 0: "wrong"}.get(value, "not judged") if value is not None else "not judged"
+    return "right" if value == 1 else "wrong" if value == 0 else "not judged"
 
 
 def _steps(line: AnswerLine) -> str:

@@ -23,6 +23,7 @@ class TaskEntries(msgspec.Struct, frozen=True):
 
     names: tuple[str, ...]
     digests: dict[str, Any]
+    data: dict[str, Any]
     harness: str
     draws: int
     num_fewshot: int | None = None
@@ -46,7 +47,7 @@ def task_evaluation_of(home: Path, results: TaskResults) -> TaskEvaluation:
 
 
 def _terms(asked: TaskEntries, items: int) -> TaskTerms:
-    content = json.dumps(asked.digests, sort_keys=True)
+    content = json.dumps([asked.digests, asked.data], sort_keys=True)
     examples = "as many as the task says" if asked.num_fewshot is None else str(asked.num_fewshot)
     return TaskTerms(
         tasks=sanitize(", ".join(asked.names), cells=True),

@@ -10,6 +10,7 @@ from typing import Any
 
 from engine.records import HOW_TO_CONSENT, Knob, ModelChoice, ModelInfo, RunChoice, Settings, StrategyInfo
 from remdm_tui.settings.knobs import own_knobs
+from remdm_tui.settings.watched_item import WatchedItem
 
 DEFAULT_STRATEGY = "remdm-cap"
 CAUSAL_STRATEGY = "left-to-right"
@@ -34,6 +35,8 @@ class WatchOptions:
     first: int = 0
     infill: bool = True
     """whether masks written in the prompt are filled"""
+    item: WatchedItem | None = None
+    """the item of an evaluation on tasks that is drawn; None: a sample"""
     explicit: frozenset[str] = frozenset()
     """which of strategy, steps and length were given; the others fit to the model"""
     paused: bool = False
@@ -86,6 +89,7 @@ def fit_to_model(
         None if token_by_token else steps, length, options.batch, options.seed, options.prompt, options.chat,
         options.block_length, options.stride, options.strides, options.first,
         options.infill and bool(options.prompt),
+        options.item is not None and options.item.special,
     )  # fmt: skip
 
 

@@ -21,13 +21,14 @@ from remdm_tui.watch.player import Player, speed_text
 from remdm_tui.watch.training_log import Losses
 
 
-def reading(trace: Record, position: int, sample: int, steps_per_second: float) -> Reading:
+def reading(trace: Record, position: int, sample: int, steps_per_second: float, answer: str = "") -> Reading:
     return Reading(
         trace.frame(position),
         trace.figures(position, sample),
         trace.start.tokens.shape[1],
         steps_per_second,
         int(np.count_nonzero(trace.start.locked[sample])),
+        answer,
     )
 
 

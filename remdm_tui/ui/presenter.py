@@ -14,6 +14,7 @@ from engine.records import ModelInfo
 from engine.sampling.trace import Record
 from engine.text.counts import counted
 from remdm_tui.console.sanitize import sanitize
+from remdm_tui.link.answers import AnswerProcess
 from remdm_tui.render.canvas import sampling
 from remdm_tui.render.model_summary import placement
 from remdm_tui.render.panels import Chart, Overlay
@@ -25,6 +26,7 @@ from remdm_tui.settings.pane_spec import titled
 from remdm_tui.ui import charts, panel_data
 from remdm_tui.ui.drawn import LastDrawn
 from remdm_tui.ui.text_presenter import TextPresenter, total_on_screen
+from remdm_tui.watch.answers import answer_line, answer_text
 from remdm_tui.watch.branches import describe_changes
 from remdm_tui.watch.findings import Failure, describe_law
 from remdm_tui.watch.inspector import named_parts
@@ -53,10 +55,17 @@ class Presenter:
         self.revealed, self.bands = charts.RevealConfidence(clock), charts.Bands()
         self._drawn = LastDrawn()
         self.texts = TextPresenter(screen, self._drawn)
+        self.answers = None if self.options.item is None else AnswerProcess(self.options.item)
+        self._answer = ""
 
     def forget_sizes(self) -> None:
         """Draw again what depends on the size of the screen."""
         self._drawn.forget("notice", "knobs", "panels", "inspector")
+
+    @property
+    def whole(self) -> bool:
+        """Whether all that was to be drawn is there."""
+        return self.texts.maps_whole and self.revealed.whole and not (self.answers and self.answers.waiting)
 
     # -- words: little to write, so they are there at once
 
@@ -169,9 +178,10 @@ class Presenter:
         if trace is None:
             return False
         self._steps_per_second = self._pace(len(trace))
+        self._answer = self._judged(trace)
         state = (
-            trace, len(trace), sample, screen.app.size, screen.curves.size, player, session.made, session.upcoming,
-            round(self._steps_per_second, 1),
+            self._answer, trace, len(trace), sample, screen.app.size, screen.curves.size, player, session.made,
+            session.upcoming, round(self._steps_per_second, 1),
             session.debug.branches.against, len(session.recording.marks), screen.panes.group.panes,
             session.debug.breakpoints.listed, session.training,
         )  # fmt: skip
@@ -197,7 +207,7 @@ class Presenter:
         screen.branches_box.set_class(several, "-several")
         if several:
             screen.branches.show(branches.rows(), branches.current, branches.against)
-        reading = panel_data.reading(trace, position, session.sample, self._steps_per_second)
+        reading = panel_data.reading(trace, position, session.sample, self._steps_per_second, self._answer)
         screen.figures.show(reading)
         line = figures_line(reading, screen.app.size.width - 2)
         if self._drawn.is_new("line", line):
@@ -209,6 +219,14 @@ class Presenter:
                 curves.insert(1, charts.loss_chart(session.training))
             changes = panel_data.settings_changes(trace)
             screen.curves.show(curves, total_on_screen(screen.panes, trace), session.player.position, changes)
+
+    def _judged(self, trace: Record) -> str:
+        """Return the answer on screen, and whether it is right; empty where no task is asked."""
+        session, item, answers = self.session, self.options.item, self.answers
+        if item is None or answers is None or session.model is None:
+            return ""
+        verdict = answers.judged(answer_text(trace, session.position, session.sample, item, session.model))
+        return answer_line(verdict, answers.problem, self.options.ascii)
 
     def _draw_inspector(self) -> None:
         """Draw the selected position below the text."""
@@ -300,6 +318,8 @@ class Presenter:
         parts.append(f"seed {session.seed if run is None else run.seed}")
         if run is not None and run.batch > 1:
             parts.append(f"sample {session.sample + 1}/{run.batch}")
+        elif self.options.item is not None:
+            parts.append(sanitize(f"item {self.options.item.name}", cells=True, ascii_only=self.options.ascii))
         elif run is not None and run.first:
             parts.append(f"sample {run.first}")
         if len(session.recording.branches) > 1:

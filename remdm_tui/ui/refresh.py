@@ -76,6 +76,8 @@ class RefreshClock:
         for timer in (self._fast, self._slow):
             if timer is not None:
                 timer.stop()
+        if self.presenter.answers is not None:
+            self.presenter.answers.close()
 
     def tick(self) -> None:
         """Handle engine events, move the view, and draw what is due."""
@@ -189,8 +191,7 @@ class RefreshClock:
         self.tick()
 
     def _rest_or_wake(self) -> None:
-        whole = self.presenter.texts.maps_whole and self.presenter.revealed.whole
-        if self._behind or not whole or not self.session.idle:
+        if self._behind or not self.presenter.whole or not self.session.idle:
             self._wake()
         elif not self.resting and self._fast is not None:
             self.resting = True

@@ -35,7 +35,8 @@ class FiguresPanel(Static):
     def show(self, reading: Reading) -> None:
         width = max(24, self.size.width)
         rows = _rows(reading)
-        text = Text("\n".join(_line(left, right, width) for left, right in rows), no_wrap=True)
+        answer = [shorten(reading.answer, width)] if reading.answer else []
+        text = Text("\n".join([*answer, *(_line(left, right, width) for left, right in rows)]), no_wrap=True)
         lines = 1 + text.plain.count("\n")
         # a new layout of the screen costs more than all that is drawn here
         if text != self.content:
@@ -50,7 +51,7 @@ SHORT = ("masked", "remasked", "calls", "entropy", "confidence", "sigma", "alpha
 def figures_line(reading: Reading, width: int) -> str:
     """Return figures in one line of `width` cells, as many as fit whole."""
     cells = _cells(reading)
-    line = ""
+    line = shorten(reading.answer, width) if reading.answer else ""
     for name in SHORT:
         label, value = cells[name]
         longer = f"{line}   {label} {value}" if line else f"{label} {value}"

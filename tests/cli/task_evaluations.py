@@ -38,7 +38,14 @@ def write_answers(
     settings = {
         "model": {"name": "demo", "fingerprint": "abc", "device": "cpu", "dtype": "float32"},
         "sampling": {"strategy": strategy, "knobs": {}, "steps": steps, "length": 16, "seed": 0, "count": 1},
-        "tasks": {"names": ["sums"], "digests": {"sums": "f00d"}, "harness": "0.4.13", "draws": 128, **changes},
+        "tasks": {
+            "names": ["sums"],
+            "digests": {"sums": "f00d"},
+            "data": {"sums": "abcd"},
+            "harness": "0.4.13",
+            "draws": 128,
+            **changes,
+        },
     }
     samples = [
         {

@@ -127,6 +127,14 @@ def test_other_settings_are_refused_with_a_list_of_changes(cli: Callable[..., An
     assert "sampling.seed: 5 -> 6" in refusal(cli(*command(task, whole, "--seed", "6")))
 
 
+def test_a_document_that_changed_is_refused_even_if_the_file_has_moved(cli: Callable[..., Any], tmp_path: Path) -> None:
+    path = task_files.vowels(tmp_path / "here", count=3)
+    assert cli(*command(path, tmp_path / "out")).exit_code == 0
+    data = tmp_path / "here" / "vowels.json"
+    data.write_text(data.read_text().replace('"answer": "i"', '"answer": "o"'))
+    assert "tasks.data.vowels" in refusal(cli(*command(path, tmp_path / "out")))
+
+
 def test_items_without_an_answer_are_counted(cli: Callable[..., Any], tmp_path: Path) -> None:
     path = task_files.vowels(tmp_path / "long", count=3, doc_to_text="{{question}} " + "and on " * 400)
     short = task_files.vowels(tmp_path / "short", "short", count=2)
@@ -199,7 +207,7 @@ def test_a_template_is_rendered_in_a_sandbox(cli: Callable[..., Any], tmp_path: 
 def test_commands_for_samples_say_what_a_directory_of_answers_is(
     cli: Callable[..., Any], whole: Path, words: tuple[str, ...]
 ) -> None:
-    assert "holds answers to tasks, which this command does not read" in refusal(cli(*words, str(whole)))
+    assert "holds answers to tasks, not samples: `remdm-tui report`" in refusal(cli(*words, str(whole)))
 
 
 def test_without_the_harness_the_extra_is_named(

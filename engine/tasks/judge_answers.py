@@ -1,0 +1,61 @@
+"""A process that judges answers to one item: `python -m engine.tasks.judge_answers DIR KEY`.
+
+A line of standard input is a text as a JSON string; a line of standard output is its `AnswerVerdict`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+
+import msgspec
+
+from engine.system.streams import streams
+from engine.tasks.plan import TaskPlan, read_task_plan
+from engine.tasks.questions import AnswerVerdict, Question, read_question
+
+TRUSTED = "--trust-remote-code"
+
+
+def answer_judge(plan: TaskPlan, question: Question, trusted: bool = False) -> Callable[[str], AnswerVerdict]:
+    """Return what judges texts as answers to a question.  Raises ValueError if its task cannot be read."""
+    from lm_eval.api.instance import Instance
+
+    from engine.tasks.items import until_stop
+    from engine.tasks.judging import judged
+    from engine.tasks.loading import load_tasks
+
+    task = load_tasks(plan.tasks.sources, plan.tasks.num_fewshot, trusted)[question.task]
+    doc = next(islice(task.eval_docs, question.doc, None))
+    request = Instance("generate_until", doc, (question.context, {"until": list(question.until)}), 0)
+    target = str(task.doc_to_target(doc))
+
+    def judge(text: str) -> AnswerVerdict:
+        answer, right = judged(task, request, until_stop(text, question.until))
+        return AnswerVerdict(answer if isinstance(answer, str) else str(answer), right, target)
+
+    return judge
+
+
+def main(arguments: list[str]) -> None:
+    """Judge texts until the end of standard input."""
+    os.environ.setdefault("TQDM_DISABLE", "1")
+    receive, out, restore = streams()
+    try:
+        home, key, *options = arguments
+        judge = answer_judge(read_task_plan(Path(home)), read_question(Path(home), key), TRUSTED in options)
+        for line in receive:
+            out.write(msgspec.json.encode(judge(json.loads(line))) + b"\n")
+            out.flush()
+    except (ValueError, OSError, ModuleNotFoundError) as error:
+        sys.exit(" ".join(str(error).split()))
+    finally:
+        restore()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
