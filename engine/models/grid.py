@@ -18,8 +18,7 @@ from engine.records import GridLayout
 
 RELATIONS = ("itself", "row", "column", "box")
 """What one cell may be to another."""
-MOST = 64
-"""Rows, columns and loops at most: memory is taken for every pair of cells."""
+MOST_LOOPS = 64
 FOCUS = 3.0
 """Bias of a head towards the cells it looks at, at first."""
 SPREAD = 0.02
@@ -39,10 +38,8 @@ class GridConfig(DITConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("rows", "columns", "box_rows", "box_columns", "loops"):
-            value = getattr(self, name)
-            if type(value) is not int or not 0 < value <= MOST:
-                raise ValueError(f"{name} must be a whole number in 1 to {MOST}, not {value!r}")
+        if type(self.loops) is not int or not 0 < self.loops <= MOST_LOOPS:
+            raise ValueError(f"loops must be a whole number in 1 to {MOST_LOOPS}, not {self.loops!r}")
         if self.length != self.layout.cells:
             raise ValueError(f"length must be {self.layout.cells}, the cells of the grid, not {self.length}")
         if self.time_conditioning:
@@ -50,7 +47,9 @@ class GridConfig(DITConfig):
 
     @property
     def layout(self) -> GridLayout:
-        return GridLayout(self.rows, self.columns, self.box_rows, self.box_columns)
+        """How the cells lie; with as many symbols as cells in a unit, each is to stand there once."""
+        units = {self.rows, self.columns, self.box_rows * self.box_columns}
+        return GridLayout(self.rows, self.columns, self.box_rows, self.box_columns, units == {self.vocab_size - 1})
 
     @property
     def depth(self) -> int:

@@ -142,4 +142,5 @@ class TextModel:
             notes=(*self.loaded.notes, *self._padding(), *filter(None, [self.recovered])),
             fragments=self.codec.fragments(pieces),
             fingerprint=self.fingerprint,
+            layout=self.codec.layout,
         )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from engine.records.layout import GridLayout
+
 
 @dataclass(frozen=True)
 class ModelInfo:
@@ -31,6 +33,8 @@ class ModelInfo:
     """bytes of the tokens that hold a part of a character"""
     fingerprint: str = ""
     """of the whole content of its files and its tokenizer's; empty if unknown"""
+    layout: GridLayout | None = None
+    """how its positions lie on screen; None: one after the other, as text"""
 
     def differs(self, other: ModelInfo) -> bool:
         """Return whether it is known that the two are not the same network and tokenizer."""

@@ -8,9 +8,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.records import GridLayout
+
 SIDE, BOX = 9, 3
 CELLS = SIDE * SIDE
 EMPTY = 0
+LAYOUT = GridLayout(SIDE, SIDE, BOX, BOX, distinct=True)
+"""What a model declares whose positions are the cells of a Sudoku."""
 BLANKS = ".0_*?"
 """What stands for an empty cell in a puzzle's text."""
 FRAME = "|+-"

@@ -96,7 +96,7 @@ class TaskJob:
             doc = (request.task_name, request.doc_id)
             self._keys[doc] = (*self._keys.get(doc, ()), item.key)
         if ranks.rank == 0:
-            generated = [pair for pair in asked.items() if pair[0].kind == "generate"]
+            generated = [pair for pair in requested.items() if pair[0].kind == "generate"]
             add_questions(self.store.home, [self._question(*pair) for pair in generated])
         known = self.store.answers(self.notice)
         # no process may append before all have read the answers

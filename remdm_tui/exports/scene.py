@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from rich.cells import cell_len
@@ -12,10 +12,13 @@ from engine.records import Change
 from engine.sampling.trace import Record
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.exports import ExportRequest
-from remdm_tui.render.canvas import canvas, title
+from remdm_tui.render.canvas import canvas, judged, title
+from remdm_tui.render.grid_face import GridFace
 from remdm_tui.render.palette import Palette, palette
 from remdm_tui.render.text_layout import TokenTexts
+from remdm_tui.render.token_codes import styles_of
 from remdm_tui.render.typeset import HIDDEN, Type, typeset
+from remdm_tui.render.typeset_grid import typeset_grid
 
 PLAIN = Style()
 BOLD = Style(bold=True)
@@ -37,6 +40,8 @@ class Scene:
     model: str
     seed: int
     ascii_only: bool
+    face: GridFace | None = None
+    """how the tokens lie if they are a grid"""
 
     @classmethod
     def of(cls, request: ExportRequest) -> Scene:
@@ -50,7 +55,7 @@ class Scene:
         type_ = Type.of(pieces, {state: looks.looks[state].fill for state in HIDDEN})
         return cls(
             trace, request.sample, type_, looks, request.columns, recording.header.model.name, recording.header.seed,
-            request.ascii,
+            request.ascii, GridFace.of(model, request.ascii),
         )  # fmt: skip
 
     def heading(self, position: int) -> str:
@@ -75,8 +80,13 @@ class Scene:
     def text(self, position: int) -> list[SceneLine]:
         """Return the lines of the text at a position."""
         now = canvas(self.trace, position, self.sample)
-        page = typeset(now, now.change, self.type_, self.columns)
-        styles = {state: look.style for state, look in self.looks.looks.items()}
+        face = None if self.face is None else self.face.fitting(len(now.tokens), self.columns, 0)
+        if face is None:
+            page = typeset(now, now.change, self.type_, self.columns)
+        else:
+            now = judged(now, face.layout, None)
+            page = typeset_grid(now, now.change, self.type_, replace(face, indent=0))
+        styles = styles_of(self.looks)
         runs = [(text, styles[code]) for text, code in zip(page.texts, page.codes, strict=True)]
         return [tuple(runs[first:last]) for first, last in pairwise(page.firsts)]
 

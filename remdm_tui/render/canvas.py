@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.debug.findings import Drafts
-from engine.records import GUIDANCE, Settings
+from engine.records import GUIDANCE, GridLayout, Settings
 from engine.sampling.trace import Record
 from engine.text.characters import Characters
 from remdm_tui.render.typeset import HIDDEN, Canvas
@@ -34,6 +35,13 @@ def drafted(drafts: Drafts, length: int) -> NDArray[np.int32]:
     tokens = np.full(length, -1, np.int32)
     tokens[list(drafts.positions)] = drafts.tokens
     return tokens
+
+
+def judged(now: Canvas, layout: GridLayout, solution: NDArray[np.integer] | None) -> Canvas:
+    """Return the canvas of a grid with its repeated tokens marked, and those that differ from a solution [L]."""
+    shown = ~np.isin(now.change, HIDDEN)
+    wrong = None if solution is None else shown & (now.tokens != solution[: len(now.tokens)])
+    return replace(now, repeats=layout.repeats(now.tokens, shown), wrong=wrong)
 
 
 def title(settings: Settings, seed: int) -> str:

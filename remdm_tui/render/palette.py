@@ -39,6 +39,12 @@ class Palette:
     """added to tokens that a search finds"""
     bars: Style
     """of the remasks on the timeline"""
+    frame: Style
+    """of the lines around the boxes of a grid"""
+    conflict: Style
+    """of the marks beside a token that stands twice where it may stand once"""
+    wrong: Style
+    """of the mark beside a token that differs from the solution"""
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,8 @@ class Hues:
     draft: tuple[str, str]
     prompt: tuple[str, str]
     bars: tuple[str, str]
+    wrong: tuple[str, str]
+    conflict: str
     revealed: str
     edited: str
     edited_text: str
@@ -70,15 +78,18 @@ _HALF = (_WHITE,) * 3 + (_BLACK,) * 3
 HUES = {
     "truecolor": Hues(
         ("#6c6c6c", "#767676"), ("#9a9a9a", "#565656"), ("#6cb6ff", "#005a9c"), ("#e0662b", "#b8460f"),
+        ("#ff7b72", "#a40e26"), "#c8102e",
         "#00a67d", "#d96ad9", _BLACK, "#e0662b", _BLACK, "#f0d050", LEVEL_COLOURS, _HALF,
     ),
     "256": Hues(
         ("#6c6c6c", "#767676"), ("#949494", "#585858"), ("#5fafff", "#005f87"), ("#d75f00", "#af5f00"),
+        ("#ff5f5f", "#870000"), "#af0000",
         "#00af87", "#d75fd7", _BLACK, "#d75f00", _BLACK, "#ffd75f",
         ("#5f005f", "#5f00af", "#005f87", "#00afaf", "#5fd75f", "#ffff00"), _HALF,
     ),
     "standard": Hues(
         ("#555555", "#555555"), ("#aaaaaa", "#555555"), ("#55ffff", "#0000aa"), ("#ff5555", "#aa0000"),
+        ("#ff5555", "#aa0000"), "#aa0000",
         "#00aa00", "#aa00aa", _WHITE, "#aa0000", _WHITE, "#ffff55",
         ("#0000aa", "#aa00aa", "#00aaaa", "#55ff55", "#ffff55", "#ffffff"), (_WHITE,) * 2 + (_BLACK,) * 4,
     ),
@@ -121,4 +132,7 @@ def palette(dark: bool = True, ascii_only: bool = False, system: str | None = "t
         cursor=CURSOR,
         match=Style(color=_BLACK, bgcolor=hues.match, bold=True, italic=True),
         bars=Style(color=hues.bars[theme]),
+        frame=Style(color=hues.masked[theme]),
+        conflict=Style(color=_WHITE, bgcolor=hues.conflict, bold=True),
+        wrong=Style(color=hues.wrong[theme], bold=True),
     )

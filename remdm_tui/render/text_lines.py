@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
+from remdm_tui.render.grid_face import GridFace
+
 ROOMY = 6
 """Cells that a token takes on average, generously: what decides how many lines a text needs."""
 USUAL, PARAGRAPH = 4.5, 40
@@ -96,6 +98,20 @@ class Split:
     width: int
     height: int
     beside: bool = False
+
+    @classmethod
+    def around(cls, grid: GridFace, width: int, height: int) -> Split:
+        """Share columns and rows of the screen between a grid and its map: beside it, else below it, if it has room.
+
+        The grid is as large as leaves the map its least.
+        """
+        large, small = grid.sizes
+        for face in (large, small):
+            # a column for the scrollbar, and one between the two
+            if width - face.width - 2 >= LEAST[0] and (face.height <= height or face == small):
+                return cls(face.width + 1, height, True)
+        below = (face for face in (large, small) if face.width < width and height - face.height >= LEAST[1])
+        return cls(width, next((face.height for face in below), height))
 
     @classmethod
     def of(cls, tokens: int, width: int, height: int) -> Split:

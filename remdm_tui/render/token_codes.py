@@ -14,6 +14,8 @@ from remdm_tui.render.typeset import Canvas
 
 DRAFT = 8
 """Code of a masked position at which a draft stands."""
+FRAME, CONFLICT, WRONG = 9, 10, 11
+"""Codes of what stands between the tokens of a grid: its lines, and the marks beside a token."""
 FIRST_LEVEL = 16
 """Codes of cells from here on are confidence levels, below are changes."""
 DIFFERENT = 32
@@ -50,7 +52,7 @@ def codes_of(canvas: Canvas, pieces: TokenTexts | None, marked: range, cursor: i
 def styles_of(colours: Palette) -> dict[int, Style]:
     """Return the style of every code."""
     own = {state: look.style for state, look in colours.looks.items()}
-    own[DRAFT] = colours.draft
+    own |= {DRAFT: colours.draft, FRAME: colours.frame, CONFLICT: colours.conflict, WRONG: colours.wrong}
     own |= {FIRST_LEVEL + level: style for level, style in enumerate(colours.levels)}
     own |= {DIFFERENT + code: style + colours.different for code, style in own.items()}
     own |= {MATCH + code: style + colours.match for code, style in own.items()}

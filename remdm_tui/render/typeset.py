@@ -35,6 +35,10 @@ class Canvas:
     """the token that the network would put at a masked position; -1 elsewhere"""
     levels: NDArray[np.uint8] | None = None
     """level of the colour mode, `PLAIN` where the state is shown; None: everywhere"""
+    repeats: NDArray[np.bool_] | None = None
+    """where a token of a grid stands twice in a row, column or box that may hold it once"""
+    wrong: NDArray[np.bool_] | None = None
+    """where a token differs from the solution"""
 
 
 @dataclass(frozen=True, eq=False)

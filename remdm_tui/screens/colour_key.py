@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from textual.screen import Screen
 
-from engine.records import Change
+from engine.records import Change, GridLayout
 from remdm_tui.render.palette import Palette, palette
+from remdm_tui.render.typeset_grid import DIFFERS, REPEATED
 from remdm_tui.screens.panels.controls import Controls
 from remdm_tui.screens.panels.text import TextPanel
 from remdm_tui.widgets.colour_system import colour_system
@@ -19,11 +20,18 @@ class ColourKey:
         self._screen, self._controls, self._text = screen, controls, text
         self._options = controls.options
         self.pinned: LegendPanel | None = None
+        self._layout: GridLayout | None = None
 
     @property
     def palette(self) -> Palette:
         """The colours of the tokens under the theme, as the terminal has them."""
         return palette(self._screen.app.current_theme.dark, self._options.ascii, colour_system(self._screen.app))
+
+    def use_layout(self, layout: GridLayout | None) -> None:
+        """Explain the marks of a grid, if the tokens are one."""
+        if layout != self._layout:
+            self._layout = layout
+            self.draw(self.palette)
 
     def draw(self, colours: Palette) -> None:
         """Write what the colours mean below the text, and in the pinned legend."""
@@ -41,6 +49,10 @@ class ColourKey:
             f"[{look.style}]{look.fill}[/]{look.name}" if look.fill else f"[{look.style}] {look.name} [/]"
             for look in looks
         )
+        if self._layout is not None and self._layout.distinct:
+            self._text.border_subtitle += f" [{colours.conflict}]{REPEATED}[/]repeated"
+        if self._controls.session.debug.solution.wanted:
+            self._text.border_subtitle += f" [{colours.wrong}]{DIFFERS[self._options.ascii]}[/]wrong"
 
     def toggle(self) -> None:
         """Pin the legend, or remove it."""

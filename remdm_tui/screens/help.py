@@ -11,6 +11,7 @@ from textual.widgets import Input, Label
 
 from remdm_tui.render.palette import Palette
 from remdm_tui.render.symbols import FIGURE_MEANINGS, SYMBOLS
+from remdm_tui.render.typeset_grid import DIFFERS, REPEATED
 from remdm_tui.screens.dialog import ListDialog
 from remdm_tui.widgets.line_input import LineInput
 
@@ -19,7 +20,7 @@ GROUPS: Mapping[str, str] = {
     "strategy-previous eta-down eta-up p-down p-up temperature-down temperature-up knob-next knob-previous knob-down "
     "knob-up knob-type",
     "look": "inspect prediction drafts cursor-next cursor-previous cursor-down cursor-up remask-next remask-previous "
-    "change-next change-previous search page-down page-up colour legend panel-text map panel-step panel-knobs "
+    "change-next change-previous solution search page-down page-up colour legend panel-text map panel-step panel-knobs "
     "panel-curves sample-next sample-previous map-up map-down map-select map-in map-out map-whole map-pan-left "
     "map-pan-right map-pan-up map-pan-down map-marks",
     "change": "mask set-token lock prompt branch",
@@ -79,6 +80,10 @@ class HelpScreen(ListDialog[str | None]):
             group = f"Keys of the {self._panel}" if name in self._own else group_of(name)
             by_group[group].append(HelpRow(key, what, more, id=name))
         tokens = [HelpRow(look.fill * 3 or "word", look.name) for look in self._colours.looks.values()]
+        tokens += [
+            HelpRow(f"{REPEATED}5", "stands twice in a row, column or box of a grid"),
+            HelpRow(f"5{DIFFERS[self._ascii]}", "differs from the only solution of a Sudoku"),
+        ]
         symbols = [HelpRow(name, what) for name, what in (*SYMBOLS, *FIGURE_MEANINGS)]
         return [*by_group.items(), ("tokens", tokens), ("symbols", symbols)]
 

@@ -16,6 +16,7 @@ from engine.text.counts import counted
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.link.answers import AnswerProcess
 from remdm_tui.render.canvas import sampling
+from remdm_tui.render.grid_face import GridFace
 from remdm_tui.render.model_summary import placement
 from remdm_tui.render.panels import Chart, Overlay
 from remdm_tui.render.progress_line import loading_line, steps_line
@@ -91,8 +92,11 @@ class Presenter:
             changes = shorten(f"next: {changes}", max(8, room), self.options.ascii) if changes else ""
             screen.knobs_box.border_subtitle = Content(changes)
         if session.model is not None and self._drawn.is_new("model", session.model):
-            screen.panes.use_pieces(TokenTexts.of(session.model.pieces, self.options.ascii, session.model.fragments))
-            self._draw_model(session.model)
+            model, plain = session.model, self.options.ascii
+            face = GridFace.of(model, plain)
+            screen.panes.use_pieces(TokenTexts.of(model.pieces, plain, model.fragments), face)
+            screen.colour_key.use_layout(model.layout)
+            self._draw_model(model)
 
     def _message(self) -> Notice:
         """Return the notice, or else what was found at the step on screen."""

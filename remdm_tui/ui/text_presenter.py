@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.debug.findings import Drafts
+from engine.records import ModelInfo
 from engine.sampling.trace import Record
-from remdm_tui.render.canvas import canvas, drafted
+from remdm_tui.render.canvas import canvas, drafted, judged
 from remdm_tui.render.plate_modes import entropy_levels
 from remdm_tui.screens.panels.panes import PanesPanel
 from remdm_tui.screens.watch import WatchScreen
@@ -59,11 +60,13 @@ class TextPresenter:
             position, sample = group.position(record), session.sample
             searching = session.debug.inspector.searching
             levels = self._levels(number, record, position, sample, drafts)
-            mode = panes.mode.name, levels is None, drafts, session.debug.drafts.overlay
+            mode = panes.mode.name, levels is None, drafts, session.debug.drafts.overlay, session.debug.solution.wanted
             now = (record, position, sample, against if pane is None else marks, searching, mode)
             if ready and self._drawn.is_new("canvas" if number == 0 else f"canvas {number}", now):
                 different = session.debug.branches.different(position) if pane is None else group.different(pane)
                 drawing = replace(canvas(record, position, sample, different), levels=levels)
+                if session.model is not None and session.model.layout is not None:
+                    drawing = judged(drawing, session.model.layout, self._solution(session.model, record, position))
                 if drafts is not None and session.debug.drafts.overlay:
                     drawing = replace(drawing, drafts=drafted(drafts, len(drawing.tokens)))
                 if searching and session.model is not None:
@@ -75,6 +78,11 @@ class TextPresenter:
             elif not grid.whole:
                 grid.go_on(room // len(shown))
         return drawn
+
+    def _solution(self, model: ModelInfo, record: Record, position: int) -> NDArray[np.int64] | None:
+        """Return what a grid is compared with; None while that is not wanted, or there is no only solution."""
+        marks = self.session.debug.solution
+        return marks.at(model, record, position, self.session.sample).tokens if marks.wanted else None
 
     def _levels(
         self, number: int, record: Record, position: int, sample: int, drafts: Drafts | None

@@ -18,6 +18,7 @@ from remdm_tui.watch.findings import Findings, suspect
 from remdm_tui.watch.inspector import Inspection, RankKey, RankReader, StoryReader
 from remdm_tui.watch.key_names import key
 from remdm_tui.watch.panes import PaneGroup, first_hits
+from remdm_tui.watch.solution import SolutionMarks
 from remdm_tui.watch.store import Store
 
 MOST_RANKS = 200
@@ -32,6 +33,7 @@ class Debugger:
         """link: returns the present link."""
         self._store, self._link = store, link
         self._conditions, self._reader, self._ranks = Conditions(), StoryReader(), RankReader()
+        self.solution = SolutionMarks()
         self.panes = PaneGroup(store)
         self.branches = BranchSet(store, self.panes)
 

@@ -15,6 +15,7 @@ from textual.layout import Layout, WidgetPlacement
 from textual.message import Message
 from textual.widget import Widget
 
+from remdm_tui.render.grid_face import GridFace
 from remdm_tui.render.palette import Palette
 from remdm_tui.render.plate_modes import MODES, Mode
 from remdm_tui.render.text_layout import TokenTexts
@@ -68,7 +69,7 @@ class TextAndMap(Layout):
         parent.pre_layout(self)
         regions = [size.region] * len(children)
         if len(children) == 2:
-            split = Split.of(parent.positions, size.width, size.height)
+            split = parent.split(size)
             text = Region(0, 0, split.width, split.height)
             left, top = (split.width + 1, 0) if split.beside else (0, split.height)
             regions = [text, Region(left, top, max(0, size.width - left), max(0, size.height - top))]
@@ -88,6 +89,7 @@ class PaneView(Vertical):
         super().__init__(classes="pane")
         self.can_focus = False
         self.number, self.positions = number, 1
+        self.face: GridFace | None = None
         self.grid = TokenGrid(ascii_only=ascii_only, id="grid" if number == 0 else None)
         self.map = TrajectoryMap(ascii_only=ascii_only, id="map" if number == 0 else None)
 
@@ -103,7 +105,25 @@ class PaneView(Vertical):
         """Share the pane between a text of this length and its map."""
         if positions != self.positions:
             self.positions = positions
-            super().refresh(layout=True)
+            self._share()
+
+    def use_pieces(self, pieces: TokenTexts, face: GridFace | None) -> None:
+        """Use another vocabulary, whose tokens are lines of text or a grid."""
+        self.grid.use_pieces(pieces, face)
+        if face != self.face:
+            self.face = face
+            self._share()
+
+    def _share(self) -> None:
+        """Share the pane anew."""
+        # a widget that asks for another layout is laid out by its parent again, and does not lay out its children anew
+        self.grid.refresh(layout=True)
+
+    def split(self, size: Size) -> Split:
+        """Return what the grid has of the pane; its map has the rest."""
+        if self.face is not None and self.positions <= self.face.layout.cells:
+            return Split.around(self.face, size.width, size.height)
+        return Split.of(self.positions, size.width, size.height)
 
     def write(self, title: str, subtitle: str) -> None:
         """Write on the frame; redraw nothing else."""
@@ -179,9 +199,9 @@ class Panes(Container):
         for grid in self.grids:
             grid.use_palette(colours)
 
-    def use_pieces(self, pieces: TokenTexts) -> None:
-        for grid in self.grids:
-            grid.use_pieces(pieces)
+    def use_pieces(self, pieces: TokenTexts, face: GridFace | None = None) -> None:
+        for pane in self._panes:
+            pane.use_pieces(pieces, face)
 
     def use_length(self, positions: int) -> None:
         """Arrange the panes for texts of this length."""

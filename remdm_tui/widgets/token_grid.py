@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from itertools import pairwise
 
 from textual import events
 from textual.message import Message
@@ -67,7 +68,9 @@ class TokenGrid(TokenView, can_focus=True, inherit_bindings=False):
         """The first visible position."""
         top = self.scroll_offset.y
         first = next(lines[0] for y in range(top, top + 2) if (lines := self._lines.lines_of(y)))
-        return self._page.rows[min(first, max(0, len(self._page.rows) - 2))]
+        rows = self._page.rows
+        # the last line of a grid has no token
+        return min(rows[min(first, max(0, len(rows) - 2))], max(0, rows[-1] - 1))
 
     def holds(self, position: int) -> bool:
         """Return whether a position is on the page: that of a pane which was just opened is still empty."""
@@ -79,7 +82,9 @@ class TokenGrid(TokenView, can_focus=True, inherit_bindings=False):
             return position
         page, line = self._page, self._line_of(position)
         x = page.ends[position] - page.ends[page.rows[line]]
-        return self._at(max(0, min(line + by, len(page.keys) - 1)), x)
+        # between the lines of a grid are some without tokens
+        lines = [number for number, (first, following) in enumerate(pairwise(page.rows)) if first < following]
+        return self._at(lines[max(0, min(lines.index(line) + by, len(lines) - 1))], x)
 
     def cell_of(self, position: int) -> tuple[int, int]:
         """Return the cell at which a token begins: columns and rows from the start of the text."""
@@ -99,9 +104,12 @@ class TokenGrid(TokenView, can_focus=True, inherit_bindings=False):
         return max(first, min(bisect_right(page.ends, page.ends[first] + x) - 1, following - 1))
 
     def _under(self, event: events.MouseEvent) -> int | None:
-        """Return the position under the pointer; None beside the text."""
+        """Return the position under the pointer; None beside the text, and on a line between the rows of a grid."""
         line, x = self._lines.under(event.x, event.y + self.scroll_offset.y)
-        return self._at(line, x) if self._canvas is not None and 0 <= line < len(self._page.keys) else None
+        if self._canvas is None or not 0 <= line < len(self._page.keys):
+            return None
+        first, following = self._page.rows[line : line + 2]
+        return self._at(line, x) if first < following else None
 
     def on_click(self, event: events.Click) -> None:
         position = self._under(event)

@@ -14,12 +14,14 @@ from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from remdm_tui.render.grid_face import GridFace
 from remdm_tui.render.palette import Palette, palette
 from remdm_tui.render.ranges import joined
 from remdm_tui.render.text_layout import TokenTexts
 from remdm_tui.render.text_lines import GAP, Lines
 from remdm_tui.render.token_codes import codes_of, styles_of
 from remdm_tui.render.typeset import BLANK, HIDDEN, Canvas, Type, typeset
+from remdm_tui.render.typeset_grid import typeset_grid
 from remdm_tui.widgets.strips import RunStrip
 
 SLACK = 8
@@ -36,6 +38,8 @@ class TokenView(ScrollView):
         self._ascii = ascii_only
         self._pieces: TokenTexts | None = None
         self._type: Type | None = None
+        self._face: GridFace | None = None
+        """how the tokens lie if they are a grid; None: as lines of text"""
         self._canvas: Canvas | None = None
         self._page = BLANK
         self._cursor: int | None = None
@@ -53,9 +57,9 @@ class TokenView(ScrollView):
         self._base_style: Style | None = None
         self._palette: Palette = palette(ascii_only=ascii_only)
 
-    def use_pieces(self, pieces: TokenTexts) -> None:
-        """Use another vocabulary."""
-        self._pieces = pieces
+    def use_pieces(self, pieces: TokenTexts, face: GridFace | None = None) -> None:
+        """Use another vocabulary, whose tokens are lines of text or a grid."""
+        self._pieces, self._face = pieces, face
         self._cast()
 
     def use_palette(self, colours: Palette) -> None:
@@ -135,11 +139,17 @@ class TokenView(ScrollView):
     def _lay_out(self, canvas: Canvas, type_: Type) -> None:
         """Typeset the canvas, and make room for its lines."""
         # the column of the scrollbar is reserved whether or not it is shown
-        lines = Lines.of(len(canvas.tokens), max(1, self.scrollable_content_region.width), self.size.height)
+        length, width, height = len(canvas.tokens), max(1, self.scrollable_content_region.width), self.size.height
+        face = None if self._face is None else self._face.fitting(length, width, height)
+        lines = Lines.of(length, width, height) if face is None else Lines(width)
         if lines != self._lines:
             self._lines = lines
             self._strips.clear()
-        self._page = typeset(canvas, self._coded(canvas), type_, lines.width)
+        codes = self._coded(canvas)
+        if face is None:
+            self._page = typeset(canvas, codes, type_, lines.width)
+        else:
+            self._page = typeset_grid(canvas, codes, type_, face)
         self._make_room(Size(self.size.width, lines.height(len(self._page.keys))))
 
     def _make_room(self, needed: Size) -> None:

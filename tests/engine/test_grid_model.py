@@ -17,7 +17,7 @@ from engine.models import checkpoint, load_model
 from engine.models.grid import GridConfig, GridDIT, GridSampler, related
 from engine.records import GridLayout
 from engine.strategies import REGISTRY
-from engine.sudoku.rules import UNITS
+from engine.sudoku.rules import UNITS, conflicts
 from engine.training.tokenizers import alphabet_tokenizer
 
 SHAPE = GridConfig(
@@ -54,6 +54,27 @@ def test_cells_are_related_as_the_units_of_a_sudoku_say() -> None:
 
 def test_boxes_may_be_cut_off_by_the_edge() -> None:
     assert GridLayout(2, 5, 2, 2).boxes.tolist() == [[0, 0, 1, 1, 2]] * 2
+
+
+@pytest.mark.parametrize("length", [81, 40])
+def test_tokens_that_repeat_are_those_that_conflict(length: int) -> None:
+    rng = np.random.default_rng(0)
+    grids = rng.integers(1, 10, (20, 81)).astype(np.uint8)
+    shown = rng.random(grids.shape) < 0.4
+    shown[:, length:] = False
+    expected = conflicts(np.where(shown, grids, 0))
+    layout = GridConfig(vocab_size=10, n_heads=2, hidden_size=8, length=81, mask_id=9).layout
+    found = [layout.repeats(grid[:length], some[:length]) for grid, some in zip(grids, shown, strict=True)]
+    assert np.array_equal(found, expected[:, :length])
+    assert expected.any()
+    assert not layout.repeats(grids[0], np.zeros(81, bool)).any()
+    assert not GridLayout(9, 9, 3, 3).repeats(grids[0], shown[0]).any()
+
+
+@pytest.mark.parametrize("claim", [{"rows": 0}, {"columns": 65}, {"box_rows": True}])
+def test_a_layout_that_cannot_be_is_refused(claim: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="must be a whole number in 1 to 64"):
+        GridLayout(**{"rows": 9, "columns": 9, "box_rows": 3, "box_columns": 3} | claim)
 
 
 def test_loops_apply_the_same_blocks_again() -> None:
@@ -102,7 +123,7 @@ def test_the_sampler_is_the_network(dtype: torch.dtype) -> None:
 def test_a_grid_is_a_model_like_any_other(tmp_path: Path) -> None:
     model = load_model(str(exported(tmp_path)), "cpu", "float32")
     torch.testing.assert_close(model.project(model.encode(TOKENS, T).flatten(0, 1)), network()(TOKENS, T).flatten(0, 1))
-    assert model.codec.layout == GridLayout(4, 4, 2, 2)
+    assert model.info.layout == GridLayout(4, 4, 2, 2)
     assert model.info.pieces == ("1", "2", "3", "4", "5", MASK)
     assert model.prompt("12[MASK][MASK]5") == [0, 1, 5, 5, 4]
     assert model.codec.decode([0, 4, 2]) == "153"

@@ -86,7 +86,7 @@ def test_the_loop_trains_and_resumes_on_grids_and_the_model_loads(tmp_path: Path
 
     assert export_best(trainer(tmp_path / "whole")) == 30
     model = load_model(str(tmp_path / "whole" / "model"), "cpu")
-    assert model.codec.layout == GridLayout(9, 9, 3, 3)
+    assert model.info.layout == GridLayout(9, 9, 3, 3, distinct=True)
     assert model.max_length == 81
     with pytest.raises(ValueError, match="no layout on the hub"):
         export_hub(trainer(tmp_path / "whole"))

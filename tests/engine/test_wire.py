@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from engine import strategies, wire
 from engine.debug.findings import Drafts, Hit, Ranked, TokenPrediction, Verdict, Violation
-from engine.records import Branch, Edit, ModelCheck, ModelChoice, ModelInfo, RunChoice, Settings
+from engine.records import Branch, Edit, GridLayout, ModelCheck, ModelChoice, ModelInfo, RunChoice, Settings
 from engine.sampling.session import Session
 from tests.engine.toys import TextToy, Toy
 
@@ -55,6 +55,7 @@ MODEL = st.builds(
     time_conditioned=st.booleans(),
     pieces=st.lists(TEXT, max_size=5).map(tuple),
     backend=TEXT,
+    layout=st.none() | st.builds(GridLayout, *[st.integers(1, 64)] * 4, distinct=st.booleans()),
 )
 
 

@@ -7,10 +7,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine import strategies, wire
 from engine.debug.findings import Drafts, Ranked, TokenPrediction, Verdict
-from engine.records import Branch, Change, Edit, Frame, ModelCheck, ModelChoice, ModelInfo, RunChoice, Settings
+from engine.records import (
+    Branch,
+    Change,
+    Edit,
+    Frame,
+    GridLayout,
+    ModelCheck,
+    ModelChoice,
+    ModelInfo,
+    RunChoice,
+    Settings,
+)
 from engine.sampling.trace import Record, RunStart, Trace
 from remdm_tui.link.base import LinkEvent
 
@@ -28,6 +40,8 @@ class ScriptedLink:
 
     def __init__(self, hostile: str = "") -> None:
         self.words = [hostile or word for word in WORDS[:1]] + WORDS[1:]
+        self.mask = MASK
+        self.layout: GridLayout | None = None
         self.trace: Record | None = None
         self.make_record: Callable[[RunStart], Record] = Trace
         self.outstanding = 0
@@ -57,8 +71,9 @@ class ScriptedLink:
 
     def info(self, choice: ModelChoice) -> ModelInfo:
         return ModelInfo(
-            choice.name, 1000, "float32", "cpu", len(self.words), MASK, None, False, tuple(self.words), "sdpa", "toy"
-        )
+            choice.name, 1000, "float32", "cpu", len(self.words), self.mask, None, False, tuple(self.words), "sdpa",
+            "toy", layout=self.layout,
+        )  # fmt: skip
 
     def begin(self, settings: Settings, choice: RunChoice, record: Record | None = None, branch: int = 0) -> None:
         steps, seed = choice.steps or choice.length, choice.seed
@@ -66,10 +81,10 @@ class ScriptedLink:
         self.seeds.append(seed)
         self.branch, self._records = branch, {branch: record}
         self.panes, self._seed, self._left, self._over = (), seed, {}, set()
-        tokens = np.full((choice.batch, choice.length), MASK, np.int32)
+        tokens = np.full((choice.batch, choice.length), self.mask, np.int32)
         locked = np.zeros(tokens.shape, bool)
         if choice.prompt:
-            tokens[:, :3], locked[:, :3] = 1, True
+            self.lock_prompt(choice.prompt, tokens, locked)
         self._locked = locked
         if record is not None:
             self._go_to(branch)
@@ -79,6 +94,10 @@ class ScriptedLink:
         self.events.append(wire.Began(1, wire.Array.of(tokens), wire.Array.of(locked), steps, seed))
         if record is not None and len(record):
             self.events.append(wire.Resumed(1, wire.Array.of(self._tokens)))
+
+    def lock_prompt(self, prompt: str, tokens: NDArray[np.int32], locked: NDArray[np.bool_]) -> None:
+        """Put a prompt of three tokens, whatever it says, into [B, L]."""
+        tokens[:, :3], locked[:, :3] = 1, True
 
     def fork(self, branch: Branch, record: Record, settings: Settings | None = None) -> None:
         self._records.setdefault(self.branch, self.trace)
@@ -132,7 +151,7 @@ class ScriptedLink:
             self.events.append(wire.Rejected("that is not for a script", "Alter"))
             return
         self._tokens = tokens
-        held = np.where(tokens == MASK, np.nan, 1).astype(np.float32)
+        held = np.where(tokens == self.mask, np.nan, 1).astype(np.float32)
         index = len(self.trace)
         self.trace.append(replace(frame, index=index, t=frame.s, tokens=tokens, change=change, held=held, edit=edit))
 
@@ -148,7 +167,7 @@ class ScriptedLink:
         ranked = tuple(Ranked(i, 0.5 ** (i + 1), i < 3) for i in range(6))
         verdicts = (Verdict("mdlm", 0.25, 0.0), Verdict("left-to-right", 0.0, 0.0, "the position is locked"))
         prediction = TokenPrediction(
-            step or 0, sample, position, token, token == MASK, ranked, 3, 1.25, 0.125, verdicts
+            step or 0, sample, position, token, token == self.mask, ranked, 3, 1.25, 0.125, verdicts
         )
         self.events.append(wire.Looked(1, 0, prediction))
 
@@ -204,18 +223,18 @@ class ScriptedLink:
         t, s = 1 - index / self._steps, 1 - (index + 1) / self._steps
         # every branch has the same dice
         rng = np.random.default_rng((self._seed, index))
-        masked = (self._tokens == MASK) & ~self._locked
+        masked = (self._tokens == self.mask) & ~self._locked
         u = rng.random(masked.shape)
         reveal = masked & (u < (1.0 if s == 0 else (t - s) / t + 0.02))
         # none without eta, and more with a little more of it
         eta = float(self._settings.knobs.get("eta", 0.0))
         sigma = eta and 0.02 + 10 * (eta - 0.02)
         forget = ~masked & ~self._locked & (u < sigma) & (s > 0)
-        drawn = rng.integers(0, MASK, masked.shape)
-        self._tokens = np.where(reveal, drawn, np.where(forget, MASK, self._tokens)).astype(np.int32)
+        drawn = rng.integers(0, self.mask, masked.shape)
+        self._tokens = np.where(reveal, drawn, np.where(forget, self.mask, self._tokens)).astype(np.int32)
         change = np.where(masked, Change.MASKED, Change.HELD).astype(np.uint8)
         change[reveal], change[forget], change[self._locked] = Change.REVEALED, Change.REMASKED, Change.LOCKED
-        held = np.where(self._tokens == MASK, np.nan, 0.1 + 0.9 * u).astype(np.float32)
+        held = np.where(self._tokens == self.mask, np.nan, 0.1 + 0.9 * u).astype(np.float32)
         self._calls += 1
         p = np.broadcast_to(np.float32(0.02), masked.shape)
         self.trace.append(

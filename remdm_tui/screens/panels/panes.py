@@ -57,7 +57,7 @@ class PanesPanel(Panes):
         self._arranged: object = None
 
     class Coloured(Message):
-        """Another colour mode was chosen."""
+        """Colours and marks of the text mean something else."""
 
     @property
     def group(self) -> PaneGroup:

@@ -11,6 +11,7 @@ from textual.widgets import Static
 from engine.records import Change
 from engine.text.counts import counted
 from remdm_tui.render.canvas import plain_text
+from remdm_tui.render.typeset import HIDDEN
 from remdm_tui.screens.panels.controls import Controls, needs_run
 from remdm_tui.screens.panels.edits import NOWHERE, TokenEditor
 from remdm_tui.screens.panels.panes import COSTS, PanesPanel
@@ -221,6 +222,28 @@ class TextPanel(Vertical):
         else:
             self.session.debug.toggle_drafts()
             self.controls.say("No drafts" if drafts.overlay else f"Drafts: {COSTS}", "note")
+
+    @needs_run
+    def action_solution(self) -> None:
+        """Toggle the marks of cells that differ from the only solution of the clues."""
+        session, marks = self.session, self.session.debug.solution
+        record, model = session.trace, session.model
+        assert record is not None
+        assert model is not None
+        if marks.wanted:
+            marks.wanted = False
+            self.controls.say("Wrong cells are no longer marked", "note")
+            self.post_message(PanesPanel.Coloured())
+            return
+        tokens, problem = marks.at(model, record, session.position, session.sample)
+        if tokens is None:
+            self.controls.say(problem)
+            return
+        marks.wanted = True
+        self.post_message(PanesPanel.Coloured())
+        filled = ~np.isin(record.change(session.position, session.sample), (*HIDDEN, Change.LOCKED))
+        wrong = filled & (record.tokens(session.position, session.sample) != tokens)
+        self.controls.say(f"{wrong.sum()} of {counted(int(filled.sum()), 'filled cell')} wrong", "note")
 
     @needs_run
     def action_turning(self, by: int) -> None:

@@ -67,6 +67,14 @@ SELECTING = (
         tooltip="Go to the step before that changed it",
     ),
     Binding("O", "drafts", "Drafts", id="drafts", show=False, tooltip="Show what the model would put at the masks"),
+    Binding(
+        "X",
+        "solution",
+        "Mark wrong cells",
+        id="solution",
+        show=False,
+        tooltip="Mark the cells of a Sudoku that differ from its only solution",
+    ),
     Binding("o", "prediction", "Model prediction", id="prediction", tooltip="Show what the model would put there"),
 )
 EDITING = (
