@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 MAGIC = b"\x89remdm\r\n"
 """The odd ends reveal a file that was mangled as text."""
 VERSION = 3
-"""2: a step may edit, see `engine.recording.frames`; 3: a model may be a grid, and a prompt hold special tokens.  1 and 2 are read alike."""
+"""2: a step may edit, see `engine.recording.frames`; 3: a model may be a grid, a prompt may hold special tokens.
+1 and 2 are read alike.
+"""
 PREAMBLE = struct.Struct("<8sH")
 RECORD = struct.Struct("<II")
 """length and CRC-32 of a body"""

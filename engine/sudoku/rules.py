@@ -49,6 +49,11 @@ def is_solved(grids: Cells) -> NDArray[np.bool_]:
     return (grids != EMPTY).all(-1) & ~conflicts(grids).any(-1)
 
 
+def no_sudoku(model: str) -> str:
+    """Return why a model of another layout can do nothing here."""
+    return f"{model} fills no 9x9 grids with boxes, so it cannot solve a Sudoku: choose a model that does"
+
+
 def parse(text: str) -> Cells:
     """Return the puzzle [81] of a text: digits and one of BLANKS for each cell; white space and FRAME are skipped.
 

@@ -15,15 +15,23 @@ MISSING = "solving a Sudoku takes pycryptosat: pip install 'remdm-tui[tasks]'"
 Clause = list[int]
 
 
+class NoSolverError(ValueError):
+    """The solver is not installed."""
+
+
+class SeveralSolutionsError(ValueError):
+    """A puzzle has more than one solution."""
+
+
 class Solver:
     """The rules as clauses, kept with what the solver has learned from them; `forbid` adds to them."""
 
     def __init__(self) -> None:
-        """Raise ValueError where the solver is not installed."""
+        """Raise NoSolverError where the solver is not installed."""
         try:
             import pycryptosat
         except ImportError as error:
-            raise ValueError(MISSING) from error
+            raise NoSolverError(MISSING) from error
         self._solver = pycryptosat.Solver(threads=1)
         self._solver.add_clauses(_rules())
 
@@ -47,7 +55,10 @@ def clues_of(cells: Cells) -> list[tuple[int, int]]:
 
 
 def unique_solution(puzzle: Cells) -> Cells:
-    """Return the only solution [81] of a puzzle [81].  Raises ValueError if it has none, or several."""
+    """Return the only solution [81] of a puzzle [81].
+
+    Raises ValueError if it has none, SeveralSolutionsError if it has several.
+    """
     solver, clues = Solver(), clues_of(puzzle)
     found = solver.solve(clues)
     if found is None:
@@ -55,7 +66,7 @@ def unique_solution(puzzle: Cells) -> Cells:
     solver.forbid(found)
     if (other := solver.solve(clues)) is not None:
         cell = int((found != other).argmax())
-        raise ValueError(
+        raise SeveralSolutionsError(
             f"the puzzle has several solutions: row {cell // SIDE + 1}, column {cell % SIDE + 1} can be "
             f"{found[cell]} or {other[cell]}"
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -47,6 +48,10 @@ def watch(
         option("--item", "Which item of --from, an evaluation on tasks: its key; the answer is judged at every step."),
     ] = None,
     record: Annotated[Path | None, option("--record", "Record the run in this file; `replay` opens it.")] = None,
+    puzzle: Annotated[
+        str | None,
+        option("--puzzle", "A Sudoku for a model of grids: 81 digits and dots row by row, or a file with them."),
+    ] = None,
     breakpoints: Annotated[
         list[str] | None,
         option("--break", "Breakpoint: step 40, remasks 8, token sea, remasked > 8 and t < .3; any number of times."),
@@ -97,12 +102,21 @@ def watch(
         arguments = arguments_of_sample(source, number or 0, arguments)
     elif number is not None or item is not None:
         raise ValueError(f"{'--sample' if item is None else '--item'} needs --from DIR")
+    puzzle_note = ""
+    if puzzle is not None:
+        from remdm_tui.settings.puzzle import puzzle_prompt
+
+        if source is not None or (arguments.prompt, arguments.prompt_literal, arguments.chat) != (None,) * 3:
+            raise ValueError("--puzzle is the prompt: leave out --prompt, --prompt-literal, --chat and --from")
+        prompt, puzzle_note = puzzle_prompt(puzzle)
+        arguments = replace(arguments, prompt=prompt)
     if record is not None and record.exists():
         raise ValueError(f"{record} exists: choose another name, or `remdm-tui replay {record} --model ...`")
     from remdm_tui.cli.debug_arguments import debug_options, with_panes
 
     arguments, more = debug_options(arguments, breakpoints or (), strategy_file, is_remote=bool(command))
     options = arguments.options(
+        puzzle=puzzle is not None,
         follow=follow,
         paused=paused,
         ascii=ascii_only,
@@ -124,8 +138,9 @@ def watch(
     from remdm_tui.ui.key_table import KEYS
 
     preferences = read_preferences(KEYS, fresh=fresh, keeps_knobs=source is None, tours=True)
-    options = apply_preferences(options, preferences, arguments)
-    raise typer.Exit(run(with_panes(options, compare or (), arguments), preferences))
+    options = with_panes(apply_preferences(options, preferences, arguments), compare or (), arguments)
+    hint = ". ".join(filter(None, (puzzle_note, options.hint)))
+    raise typer.Exit(run(replace(options, hint=hint), preferences))
 
 
 @app.command(cls=Described)

@@ -37,6 +37,8 @@ class WatchOptions:
     """whether masks written in the prompt are filled"""
     item: WatchedItem | None = None
     """the item of an evaluation on tasks that is drawn; None: a sample"""
+    puzzle: bool = False
+    """whether the prompt is a Sudoku, which takes a model of such grids"""
     explicit: frozenset[str] = frozenset()
     """which of strategy, steps and length were given; the others fit to the model"""
     paused: bool = False

@@ -7,6 +7,7 @@ from dataclasses import replace
 from engine import wire
 from engine.records import ModelInfo
 from engine.sampling.trace import Record
+from engine.sudoku.rules import LAYOUT, no_sudoku
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.link import base
 from remdm_tui.settings.watch_options import fit_to_model
@@ -120,6 +121,8 @@ def _ready(state: SessionState, out: Commands, phase: LoadingModel, model: Model
     if state.observed.resume:
         out.append(c.ResumeRecording(model))
         return state
+    if state.options.puzzle and model.layout != LAYOUT:
+        return _refuse_run(state, no_sudoku(model.name))
     settings, run = fit_to_model(state.options, model, state.strategies)
     untouched = running is None and state.settings == state.options.settings
     if untouched or state.causal != model.causal:
@@ -199,11 +202,16 @@ def _failed(state: SessionState, stage: str, reason: str) -> SessionState:
         case "begin" if isinstance(phase, Recomputing):
             return failed(state, reason, loaded=True)
         case "begin" if isinstance(phase, Starting):
-            if state.running is None and state.choice == state.options.model:
-                # the options of the command line are wrong: end, so that the person corrects them
-                return failed(state, reason, loaded=True)
-            return ask_for_model(state, reason, loaded=True)
+            return _refuse_run(state, reason)
     return pause(state, reason)
+
+
+def _refuse_run(state: SessionState, reason: str) -> SessionState:
+    """Handle a model with which the run cannot begin."""
+    if state.running is None and state.choice == state.options.model:
+        # the options of the command line are wrong: end, so that the person corrects them
+        return failed(state, reason, loaded=True)
+    return ask_for_model(state, reason, loaded=True)
 
 
 def _died(state: SessionState, event: base.Died) -> SessionState:

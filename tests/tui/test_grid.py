@@ -1,15 +1,21 @@
-"""A model's grid on the screen: cells and lines, and what is marked."""
+"""A model's grid on the screen: cells and lines, what is marked, and the puzzle that a person gives."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from rich.cells import cell_len
+from typer.testing import CliRunner
 
+from engine.models import checkpoint
+from engine.models.grid import GridConfig, GridDIT
 from engine.recording import Recording
 from engine.records import Change, GridLayout
 from engine.sudoku.rules import LAYOUT
+from engine.training.tokenizers import alphabet_tokenizer
 from remdm_tui.app import WatchApp
+from remdm_tui.cli import app, watch
 from remdm_tui.exports import ExportRequest
 from remdm_tui.exports.scene import Scene
 from remdm_tui.link.replay import ReplayLink, replay_options
@@ -25,6 +31,7 @@ from remdm_tui.watch.run_recording import RunRecording
 from remdm_tui.widgets.token_grid import TokenGrid
 from tests.tui.grids import PUZZLE, SOLUTION, GridLink
 from tests.tui.test_app import settle, text_of, watching
+from tests.waiting import seen
 
 TEXTS = TokenTexts.of([*"123456789", "[MASK]"])
 TYPE = Type.of(TEXTS, {state: palette().looks[state].fill for state in HIDDEN})
@@ -220,3 +227,37 @@ async def test_panes_show_a_grid_each():
         for number in panes.arrangement.shown:
             grid = panes.grids[number]
             assert any("┌─" in grid.render_line(y).text for y in range(grid.size.height))
+
+
+def test_a_person_gives_a_puzzle_to_a_model_of_files(terminal, tmp_path):
+    shape = GridConfig(vocab_size=10, hidden_size=16, n_heads=2, n_blocks=1, length=81, mask_id=9)
+    tokenizer = alphabet_tokenizer("123456789").to_str()
+    checkpoint.export_model(GridDIT(shape), tokenizer, tmp_path / "model", torch.float32, kind="grid")
+    (tmp_path / "puzzle").write_text("53.......\n" + ".........\n" * 8)
+    person = terminal("watch", "--model", str(tmp_path / "model"), "--puzzle", str(tmp_path / "puzzle"), "--paused")
+    person.wait(lambda s: "│[5][3] ░ │" in s and "several solutions: row" in s)
+    person.press("q")
+    assert person.exit_code() == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--puzzle", PUZZLE[1:]], "--puzzle: a puzzle has 81 cells, not 80"),
+        (["--puzzle", PUZZLE, "--prompt", "sea"], "--puzzle is the prompt: leave out --prompt"),
+    ],
+)
+def test_a_wrong_puzzle_is_refused_before_anything_is_loaded(options, sentence, monkeypatch):
+    monkeypatch.setattr(watch, "has_terminal", lambda: True)
+    found = CliRunner().invoke(app, ["watch", *options])
+    assert found.exit_code == 2
+    assert sentence in found.output
+
+
+async def test_a_puzzle_takes_a_model_of_grids():
+    async with watching(puzzle=True).run_test(size=(80, 24)) as pilot:
+        await seen(pilot, lambda app: app.watching.over)
+        assert "cannot solve a Sudoku" in pilot.app.watching.failure
+    async with grid_app(puzzle=True).run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        assert "│[5][3] ░ │" in text_of(pilot.app)
