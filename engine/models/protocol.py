@@ -70,6 +70,32 @@ def has_shadows(model: Denoiser) -> bool:
 
 
 @runtime_checkable
+class SimplexDenoiser(Denoiser, Protocol):
+    """A denoiser that also reads positions as points on the simplex of the vocabulary (SSD-LM, arXiv 2210.17432)."""
+
+    @property
+    def simplex(self) -> bool:
+        """Return whether this network can; a wrapper may be of one that cannot."""
+        ...
+
+    def mix(self, shares: Tensor, first: int) -> Tensor:
+        """Map the shares [N, C] of the tokens from number `first` on to the sum of their embeddings, float32 [N, H]."""
+        ...
+
+    def encode_simplex(self, tokens: Tensor, t: Tensor, where: Tensor, mixed: Tensor) -> Tensor:
+        """Map tokens long [B, L], t float [B], where bool [B, L], mixed [N, H] to hidden [N, D] at the N positions.
+
+        There the network reads `mixed`, the mean of the embeddings on the simplex, and the time; elsewhere the tokens.
+        """
+        ...
+
+
+def has_simplex(model: Denoiser) -> bool:
+    """Return whether a model computes `SimplexDenoiser.encode_simplex`."""
+    return bool(getattr(model, "simplex", False))
+
+
+@runtime_checkable
 class QualityDenoiser(Denoiser, Protocol):
     """A denoiser with a trained head that predicts how likely each token is right (PRISM, arXiv 2510.01384)."""
 

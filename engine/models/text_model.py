@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from engine.models.loading import Loaded
-from engine.models.protocol import ShadowDenoiser, encode_rows, has_shadows
+from engine.models.protocol import ShadowDenoiser, SimplexDenoiser, encode_rows, has_shadows, has_simplex
 from engine.models.tokenizer import ENDS, TURN_ENDS
 from engine.models.tokenizer import special as special_token
 from engine.records import ModelInfo
@@ -27,7 +27,7 @@ class TextModel:
         self.vocab_size, self.mask_id = self.network.vocab_size, self.network.mask_id
         self.max_length, self.time_conditioned = self.network.max_length, self.network.time_conditioned
         self.causal, self.recovered = loaded.causal, loaded.recovered
-        self.shadows = has_shadows(self.network)
+        self.shadows, self.simplex = has_shadows(self.network), has_simplex(self.network)
         self.quality = None if loaded.quality is None else self._quality
         """the trained head, where the model has one (`engine.models.protocol.QualityDenoiser`)"""
         self.fingerprint = ""
@@ -44,6 +44,13 @@ class TextModel:
 
     def encode_shadow(self, tokens: Tensor, t: Tensor, where: Tensor, block: Tensor) -> Tensor:
         return cast(ShadowDenoiser, self.network).encode_shadow(*self._on_device(tokens, t, where, block))
+
+    def mix(self, shares: Tensor, first: int) -> Tensor:
+        (placed,) = self._on_device(shares)
+        return cast(SimplexDenoiser, self.network).mix(placed, first).to(self.device)
+
+    def encode_simplex(self, tokens: Tensor, t: Tensor, where: Tensor, mixed: Tensor) -> Tensor:
+        return cast(SimplexDenoiser, self.network).encode_simplex(*self._on_device(tokens, t, where, mixed))
 
     def project(self, hidden: Tensor) -> Tensor:
         return self.network.project(hidden).to(self.device)

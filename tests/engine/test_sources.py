@@ -107,6 +107,14 @@ def test_a_training_programs_file_is_fetched_without_what_is_no_weights(name: st
     assert fetch(tmp_path, hub.url, HF_HUB_OFFLINE="1")["files"] == got["files"]
 
 
+def test_the_layers_of_ssd_lm_are_fetched_beside_the_weights(tmp_path: Path) -> None:
+    layers = {"embed_sum_layer.pt": b"x", "timestep_layer.pt": b"x"}
+    files = {"config.json": b"{}", "pytorch_model.bin": WEIGHTS, "other.pt": b"x", **layers}
+    with serving(Hub({"org/model": files})) as hub:
+        got = fetch(tmp_path, hub.url)
+    assert set(got["files"]) == {"config.json", "pytorch_model.bin", *layers}
+
+
 def test_a_download_that_breaks_off_goes_on_where_it_was(tmp_path: Path) -> None:
     with serving(Hub({"org/model": WHOLE}, cut=1)) as hub:
         got = fetch(tmp_path, hub.url)

@@ -26,12 +26,15 @@ WITHOUT_WEIGHTS = (
     "random_states*",
 )
 """Files of the same suffixes that hold no weights."""
+EMBED_SUM, TIMESTEP = "embed_sum_layer.pt", "timestep_layer.pt"
+"""The two layers of SSD-LM, which lie in files of their own beside the weights of a masked language model."""
 
 
 def training_files(home: Path) -> list[Path]:
     """Return the files of a directory that may be a training program's checkpoint, sorted."""
     found = {path for pattern in TRAINED for path in home.glob(pattern) if path.is_file()}
-    return sorted(path for path in found if not any(path.match(pattern) for pattern in WITHOUT_WEIGHTS))
+    others = (*WITHOUT_WEIGHTS, EMBED_SUM, TIMESTEP)
+    return sorted(path for path in found if not any(path.match(pattern) for pattern in others))
 
 
 def open_weights(path: Path) -> Weights:

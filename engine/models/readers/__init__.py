@@ -9,11 +9,13 @@ from engine.models.readers.dit_family import DitFamily
 from engine.models.readers.masked_lm import MaskedLanguageModel
 from engine.models.readers.own import Own
 from engine.models.readers.remote_code import RemoteCode
+from engine.models.readers.ssd_lm import SimplexLanguageModel
 
 READERS: tuple[Reader, ...] = (
     Own(),
     DitFamily(),
     DiffusionLLM(),
+    SimplexLanguageModel(),
     MaskedLanguageModel(),
     CausalLanguageModel(),
     RemoteCode(),

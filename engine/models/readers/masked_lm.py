@@ -22,7 +22,7 @@ class MaskedLanguageModel:
         config = library_config(request)
         tokenizer = open_tokenizer(request, config)
         codec = Codec.of(tokenizer)
-        mask_id = _mask(request, tokenizer)
+        mask_id = mask_of(request, tokenizer)
         model, attention, notes = load_network(request, config, "MaskedLM")
         size = vocabulary_of(model)
         check_tokenizer_size(request, codec, size)
@@ -66,7 +66,13 @@ def vocabulary_of(model: Any) -> int:
     return int(model.get_input_embeddings().num_embeddings)
 
 
-def _mask(request: LoadRequest, tokenizer: Any) -> int:
+def width_of(model: Any) -> int:
+    """Return how many numbers a network's embedding of a token has."""
+    return int(model.get_input_embeddings().embedding_dim)
+
+
+def mask_of(request: LoadRequest, tokenizer: Any) -> int:
+    """Return the id of the mask: the one requested, else the tokenizer's own.  Raises ValueError for none."""
     if request.mask_id is not None:
         return request.mask_id
     if tokenizer.mask_token_id is None:
