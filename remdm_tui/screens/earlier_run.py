@@ -37,7 +37,7 @@ class EarlierRunScreen(WatchScreen):
 
     def action_cancel(self) -> None:
         """Close the box below the text; else clear the focus; else go back to the live run."""
-        if self.has_to_cancel or self.focused is not None:
+        if self.escape.pending or self.focused is not None:
             super().action_cancel()
         else:
             self.action_leave()

@@ -17,6 +17,7 @@ from remdm_tui.console.sanitize import sanitize
 from remdm_tui.link.replay import READ_ONLY
 from remdm_tui.screens.colour_key import ColourKey
 from remdm_tui.screens.commanding import Commander
+from remdm_tui.screens.escape import Escape
 from remdm_tui.screens.exporting import ExportEnded, Exporter
 from remdm_tui.screens.panels.branches import BranchesPanel
 from remdm_tui.screens.panels.controls import Controls, needs_run
@@ -80,6 +81,7 @@ class WatchScreen(Screen[None]):
             "text": lambda: self.panes.active, "map": lambda: self.panes.active_map.cells,
             "step": lambda: self.figures, "knobs": lambda: self.knobs, "curves": lambda: self.curves,
         }, controls.wake)  # fmt: skip
+        self.escape = Escape(self, controls, self.text, self.zoom)
         for one in self.panes.maps:
             one.key = self.title_key("map")
 
@@ -242,39 +244,7 @@ class WatchScreen(Screen[None]):
 
     def action_cancel(self) -> None:
         """Cancel what is running; else close the box below the text or the message, or clear the focus."""
-        session = self.session
-        if session.waiting:
-            session.cancel()
-        elif self.zoom.restore():
-            pass
-        elif self.panes.active.marked:
-            self.panes.active.use_cursor(session.debug.inspector.at)
-            session.dismiss()
-        elif session.debug.inspector.at is not None or session.debug.findings.failure is not None:
-            session.debug.close_failure()
-            self.text.look_at(None)
-        elif self.has_message:
-            session.dismiss()
-        elif self.focused is None:
-            self.controls.say("Nothing to close")
-        else:
-            self.set_focus(None)
-        self.controls.wake()
-
-    @property
-    def has_message(self) -> bool:
-        """Whether the message row has something that escape closes."""
-        session = self.session
-        found = session.debug.findings.at(session.debug.branches.current, session.position)
-        return session.has_record and bool(session.notice.text or found)
-
-    @property
-    def has_to_cancel(self) -> bool:
-        """Whether escape has something to cancel or to close."""
-        debug = self.session.debug
-        open_ = debug.inspector.at is not None or debug.findings.failure is not None
-        open_ = open_ or bool(self.zoom.zoomed or self.zoom.drawer or self.panes.active.marked)
-        return self.session.waiting or self.has_message or open_ or bool(debug.inspector.searching)
+        self.escape.press()
 
     # -- the model and its engine
 

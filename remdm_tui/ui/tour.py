@@ -73,7 +73,7 @@ class TourGuide:
 
     def escape(self) -> bool:
         """End the tour, unless escape has something else to cancel.  Return whether it ended."""
-        if self._tour is None or self._screen.has_to_cancel:
+        if self._tour is None or self._screen.escape.pending:
             return False
         self._end(f"First steps closed ({key('tour')} or the palette: show them again)")
         return True
