@@ -100,7 +100,7 @@ class WatchDialogs:
             return
         found, options = available_models(Path.cwd(), bool(self._options.where)), self._options
         self._screen.app.push_screen(
-            ModelScreen(self._session.choice, found, reason, options.ascii, options.may_consent), self._load
+            ModelScreen(self._session.state.choice, found, reason, options.ascii, options.may_consent), self._load
         )
 
     def _load(self, choice: ModelChoice | None) -> None:
@@ -120,7 +120,7 @@ class WatchDialogs:
             self._controls.say("No model yet")
         else:
             self._screen.app.push_screen(
-                AboutScreen(session.model, measure, lambda: session.check, self._options.ascii)
+                AboutScreen(session.model, measure, lambda: session.state.check, self._options.ascii)
             )
 
     def help(self, panels: Sequence[str], colours: Palette) -> None:

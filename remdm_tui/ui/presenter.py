@@ -141,7 +141,7 @@ class Presenter:
     def _draw_waiting(self, failed: bool) -> None:
         """Draw the header as long as no run is on screen."""
         session, plain = self.session, self.options.ascii
-        name = sanitize(session.choice.name, cells=True)
+        name = sanitize(session.state.choice.name, cells=True)
         right = panel_data.waiting_status(failed, plain)
         line = panel_data.status(name, [f"seed {session.seed}"], right, self.screen.app.size.width - 2, plain)
         self.screen.status.update(f" {line} ", layout=False)
@@ -301,7 +301,7 @@ class Presenter:
     def _draw_status(self, trace: Record) -> None:
         """Draw the header: what made the step on screen, and what is set for the next one."""
         session, plain, size = self.session, self.options.ascii, self.screen.app.size
-        name = sanitize(session.choice.name if session.model is None else session.model.name, cells=True)
+        name = sanitize(session.state.choice.name if session.model is None else session.model.name, cells=True)
         parts = self._header()
         if size.width < SMALLEST[0] or size.height < SMALLEST[1]:
             parts.insert(0, "small terminal: text only")

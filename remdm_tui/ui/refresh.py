@@ -125,7 +125,7 @@ class RefreshClock:
     def _draw(self, due: bool, grid: bool) -> None:
         """Draw the words and, if wanted, the grid."""
         session = self.session
-        if session.over:
+        if session.state.over:
             self._screen.app.exit()
             return
         if (reason := session.needs_model) is not None:

@@ -89,7 +89,7 @@ class FollowedRun(WatchSession):
     @property
     def training(self) -> Losses | None:
         """The step and the losses of the run; None before its first step, and for another model."""
-        return self._log.losses if self.choice == self.options.model else None
+        return self._log.losses if self.state.choice == self.options.model else None
 
     def cancel(self) -> None:
         self._waits = False
@@ -99,12 +99,12 @@ class FollowedRun(WatchSession):
         if self._newer is None or not self.has_record or self.progress is not None:
             super().restart(by)
         else:
-            self._dispatch(e.Load(self.choice, by))
+            self._dispatch(e.Load(self.state.choice, by))
 
     @property
     def _newer(self) -> run_layout.Stamp | None:
         """The present checkpoint if it is not the one that was last loaded."""
-        stamp = run_layout.stamp(self._run) if self.choice == self.options.model else None
+        stamp = run_layout.stamp(self._run) if self.state.choice == self.options.model else None
         return None if stamp == self._loaded else stamp
 
     def _poll(self, read: bool) -> None:
@@ -117,10 +117,10 @@ class FollowedRun(WatchSession):
             return
         if self._waits:
             self._waits = False
-            self.load(self.choice)
+            self.load(self.state.choice)
         elif self.live:
             if read and self.state.observed.replaceable:
-                self.load(self.choice)
+                self.load(self.state.choice)
             elif newer != self._announced:
                 self._announced = newer
                 self.notice = Notice(f"New checkpoint: loads after this run ({key('restart')}: now)", ends=THIS_RUN)
@@ -131,7 +131,7 @@ class FollowedRun(WatchSession):
 
     def _went_live(self) -> None:
         exported = run_layout.read_exported(self._run / run_layout.NEWEST)
-        if exported.step is not None and self.choice == self.options.model and not self.notice.error:
+        if exported.step is not None and self.state.choice == self.options.model and not self.notice.error:
             note = f" ({exported.note})" if exported.note else ""
             text = f"Model of step {exported.step:,}{note}. The next checkpoint loads by itself"
             self.notice = Notice(text, ends=THIS_RUN)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from engine.records import Knob, ModelCheck, ModelChoice, ModelInfo, RunChoice, Settings, StrategyInfo
+from engine.records import Knob, ModelChoice, ModelInfo, RunChoice, Settings, StrategyInfo
 from engine.sampling.trace import Record
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.link.base import Link
@@ -97,11 +97,6 @@ class WatchSession:
         return self.state.live
 
     @property
-    def over(self) -> bool:
-        """Whether the application ends."""
-        return self.state.over
-
-    @property
     def failure(self) -> str | None:
         """Why nothing is on screen, or why the recording is incomplete; None if neither."""
         return self.state.failure
@@ -115,16 +110,6 @@ class WatchSession:
     def progress(self) -> Progress | None:
         """The progress of loading or recomputing; None otherwise."""
         return self.state.progress
-
-    @property
-    def waiting(self) -> bool:
-        """Whether a long operation can be cancelled."""
-        return self.state.waiting
-
-    @property
-    def choice(self) -> ModelChoice:
-        """The model that was last loaded or is being loaded."""
-        return self.state.choice
 
     @property
     def edits(self) -> bool:
@@ -143,11 +128,6 @@ class WatchSession:
         return self.state.seed
 
     @property
-    def check(self) -> ModelCheck | str | None:
-        """The model's loss on a short text, or why it is unknown; None while it is being measured."""
-        return self.state.check
-
-    @property
     def recorded(self) -> int:
         """The last position that the view can show."""
         return self._store.observe().recorded
@@ -158,17 +138,12 @@ class WatchSession:
         return min(self.player.position, 0 if self.trace is None else len(self.trace))
 
     @property
-    def past(self) -> bool:
-        """Whether steps are recorded after the one on screen."""
-        return self._store.observe().past
-
-    @property
     def idle(self) -> bool:
         """Whether nothing changes until a key is pressed."""
         state = self._store.observe()
         busy = state.player.playing or state.player.stepping or state.observed.outstanding
         busy = busy or (bool(state.panes.panes) and state.uneven)
-        return self.has_record and not busy and not self.waiting and not self.debug.waiting
+        return self.has_record and not busy and not state.waiting and not self.debug.waiting
 
     def panel(self) -> list[KnobRow]:
         """Return the knobs with their values at the step on screen, and with those that the next step changes."""

@@ -218,7 +218,7 @@ async def test_a_strategy_of_a_file_is_the_runs_with_the_knobs_that_were_given()
 async def test_a_file_that_has_no_such_knob_ends_with_a_sentence():
     app = watching(with_file(), strategy_file="own.py", file_knobs=(("zeta", 0.25),))
     async with app.run_test() as pilot:
-        await seen(pilot, lambda app: app.watching.over)
+        await seen(pilot, lambda app: app.watching.state.over)
     assert app.watching.failure == "own has no knob 'zeta'"
 
 

@@ -64,7 +64,7 @@ def until(one, condition):
 
 
 def at_rest(one):
-    return one.has_record and not one.waiting and one.trace is not None
+    return one.has_record and not one.state.waiting and one.trace is not None
 
 
 def step_to(one, step):
@@ -230,7 +230,7 @@ def test_an_engine_lost_while_it_loads_the_first_model_lets_another_be_picked(re
 def test_a_host_that_cannot_be_reached_is_one_sentence():
     one = person(["sh", "-c", "echo 'ssh: connect to host gpu port 22: No route to host' >&2; exit 255"])
     one.start()
-    until(one, lambda w: w.over)
+    until(one, lambda w: w.state.over)
     assert "No route to host" in one.failure
 
 

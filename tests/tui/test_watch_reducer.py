@@ -885,7 +885,7 @@ def test_random_actions_lose_no_frame_and_every_key_leads_back(
     run, kept = 0, dict[int, list[int]]()
     for kind, n, _ in numbers(walk):
         act(session, kind, n)
-        assert not session.over
+        assert not session.state.over
         run_recording = session.recording
         now = {branch.id: calls(run_recording.record(branch.id)) for branch in run_recording.branches}
         if run_recording._runs == run:
