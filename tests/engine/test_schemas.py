@@ -17,11 +17,6 @@ from engine.recording.recording import Recording
 from engine.records import Branch, Knob, RunChoice, Settings
 
 OLDER = Path(__file__).parents[1] / "fixtures" / "older.remdm"
-OLDER_SUMS = {
-    "masked": 410, "remasked": 6, "revealed": 38, "sigma": 0.44, "confidence": 2.6490016821831226,
-    "entropy": 55.17432168819988, "expected": 11.5, "calls": 208,
-}  # fmt: skip
-"""Figures of its first branch, summed over all steps; the second differs in sigma alone."""
 PROTOCOL = (8, "b441ff1705b08e16")
 """The protocol's number and the digest of its messages."""
 ENTRIES = (3, "8e55fa42f0eba767")
@@ -84,6 +79,13 @@ def test_a_class_may_change_its_name_but_not_its_tag() -> None:
     tagged = msgspec.defstruct("One", [("number", int)], tag="other")
     holding = [msgspec.defstruct("Holder", [("entry", kind)]) for kind in (one, other, tagged)]
     assert digest([holding[0]]) == digest([holding[1]]) != digest([holding[2]])
+
+
+OLDER_SUMS = {
+    "masked": 410, "remasked": 6, "revealed": 38, "sigma": 0.44, "confidence": 2.6490016821831226,
+    "entropy": 55.17432168819988, "expected": 11.5, "calls": 208,
+}  # fmt: skip
+"""Figures of its first branch, summed over all steps; the second differs in sigma alone."""
 
 
 def test_a_recording_of_an_older_version_is_replayed() -> None:
