@@ -90,7 +90,7 @@ def test_a_run_can_begin_with_the_model_of_another(
     output = cli(*words).output
     assert f"started from the weights of {init}" in output
     assert "step 1/1" in output
-    assert "begun with" not in cli(*words, "--steps", "2").output
+    assert "started from" not in cli(*words, "--steps", "2").output
     config.write_text("[run]\ninit = 'dmeo'", encoding="utf-8")
     refused = cli(*words)
     assert refused.exit_code == 2

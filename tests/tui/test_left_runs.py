@@ -233,7 +233,7 @@ async def test_a_run_that_nothing_can_keep_is_left_by_the_second_key_alone(monke
         await seen(pilot, lambda app: app.watching.position == 1 and "Not recording" in banner(app))
         for key in ("n", "left", "r"):
             await pilot.press(key)
-        await seen(pilot, lambda app: "ends it for good" in banner(app))
+        await seen(pilot, lambda app: "a new run loses it" in banner(app))
         assert (pilot.app.watching.seed, pilot.app.watching.recorded) == (0, 1)
         await pilot.press("n")
         await seen(pilot, lambda app: app.watching.live and app.watching.recorded == 0)
