@@ -15,21 +15,30 @@ from pathlib import Path
 import msgspec
 
 from engine.system.streams import streams
+from engine.tasks.code import CodeRunner, run_elsewhere
 from engine.tasks.plan import TaskPlan, read_task_plan
 from engine.tasks.questions import AnswerVerdict, Question, read_question
 
-TRUSTED = "--trust-remote-code"
+TRUSTED, RUNS_CODE = "--trust-remote-code", "--allow-code-execution"
 
 
-def answer_judge(plan: TaskPlan, question: Question, trusted: bool = False) -> Callable[[str], AnswerVerdict]:
-    """Return what judges texts as answers to a question.  Raises ValueError if its task cannot be read."""
+def answer_judge(
+    plan: TaskPlan, question: Question, trusted: bool = False, runs_code: bool = False
+) -> Callable[[str], AnswerVerdict]:
+    """Return what judges texts as answers to a question.  Raises ValueError if its task cannot be read.
+
+    trusted, runs_code: as in `load_tasks`.
+    """
     from lm_eval.api.instance import Instance
 
     from engine.tasks.items import until_stop
     from engine.tasks.judging import judged
-    from engine.tasks.loading import load_tasks
+    from engine.tasks.loading import load_tasks, runs_model_code
 
-    task = load_tasks(plan.tasks.sources, plan.tasks.num_fewshot, trusted)[question.task]
+    asked = plan.tasks
+    task = load_tasks(asked.sources, asked.num_fewshot, trusted, runs_code)[question.task]
+    if runs_model_code(task):
+        run_elsewhere(task, CodeRunner(asked.sources, question.task, asked.num_fewshot, trusted))
     doc = next(islice(task.eval_docs, question.doc, None))
     request = Instance("generate_until", doc, (question.context, {"until": list(question.until)}), 0)
     target = str(task.doc_to_target(doc))
@@ -47,7 +56,9 @@ def main(arguments: list[str]) -> None:
     receive, out, restore = streams()
     try:
         home, key, *options = arguments
-        judge = answer_judge(read_task_plan(Path(home)), read_question(Path(home), key), TRUSTED in options)
+        judge = answer_judge(
+            read_task_plan(Path(home)), read_question(Path(home), key), TRUSTED in options, RUNS_CODE in options
+        )
         for line in receive:
             out.write(msgspec.json.encode(judge(json.loads(line))) + b"\n")
             out.flush()

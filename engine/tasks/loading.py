@@ -10,7 +10,14 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from engine.tasks.untrusted import UntrustedError, check_data, nothing_run
+from engine.tasks.untrusted import (
+    UntrustedError,
+    check_data,
+    check_runs_no_code,
+    code_eval_allowed,
+    nothing_run,
+    refusal_of_code,
+)
 
 NEAREST = 3
 """Names that are offered in place of an unknown one."""
@@ -30,12 +37,14 @@ def harness_version() -> str:
     return str(lm_eval.__version__)
 
 
-def load_tasks(names: Sequence[str], num_fewshot: int | None = None, trusted: bool = False) -> dict[str, Any]:
+def load_tasks(
+    names: Sequence[str], num_fewshot: int | None = None, trusted: bool = False, runs_code: bool = False
+) -> dict[str, Any]:
     """Return tasks by name; a group is all of its tasks.
 
     names: registered ones, or YAML files.  num_fewshot: examples in each prompt; None: as many as the task says.
-    trusted: whether code that a file names may run; the harness' own may.  Raises ValueError for a task that is
-    unknown, runs code without consent or code that the model writes, or whose data is missing.
+    trusted: whether code that a file names may run; the harness' own may.  runs_code: whether tasks may run what the
+    model writes.  Raises ValueError for a task that is unknown, runs code without consent, or whose data is missing.
     """
     harness_version()
     from lm_eval.tasks import TaskManager
@@ -53,15 +62,22 @@ def load_tasks(names: Sequence[str], num_fewshot: int | None = None, trusted: bo
             raise ValueError(f"unknown task {name!r}: the nearest are {', '.join(near)}")
         if yes and not trusted:
             check_data(Path(name))
-        with nothing_run(trusted):
+        if yes and not runs_code:
+            check_runs_no_code(Path(name))
+        with nothing_run(trusted), code_eval_allowed(runs_code):
             found |= _loaded(manager, name)
     for task in found.values():
-        if getattr(task, "UNSAFE_CODE", False):
-            raise ValueError(f"{task.task_name} runs code that the model has written, which is not supported")
+        if runs_model_code(task) and not runs_code:
+            raise UntrustedError(refusal_of_code(task.task_name))
         if num_fewshot is not None:
             task.set_config(key="num_fewshot", value=num_fewshot)
         task.set_fewshot_seed(seed=FEWSHOT_SEED)
     return found
+
+
+def runs_model_code(task: Any) -> bool:
+    """Return whether a task's metrics run what the model writes."""
+    return bool(getattr(task, "UNSAFE_CODE", False))
 
 
 def _loaded(manager: Any, name: str) -> dict[str, Any]:

@@ -73,7 +73,7 @@ class TaskJob:
             found = evaluate(
                 HarnessModel.of(self.model, answer), {"tasks": dict(self.tasks)}, limit=settings.limit,
                 bootstrap_iters=0, system_instruction=settings.system_prompt, apply_chat_template=settings.chat,
-                fewshot_as_multiturn=settings.multiturn,
+                fewshot_as_multiturn=settings.multiturn, confirm_run_unsafe_code=True,
             )  # fmt: skip
         finally:
             stopwatch.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any
 
 from engine.records import HOW_TO_CONSENT
 
+ALLOW_CODE = "--allow-code-execution"
+CODE_EVAL = "HF_ALLOW_CODE_EVAL"
 PICKLED = ("pandas",)
 """Kinds of data whose reading runs what the file says."""
 
@@ -48,18 +51,49 @@ def nothing_run(trusted: bool) -> Iterator[None]:
         _yaml_loader._import_func_in_yml = imported
 
 
+@contextmanager
+def code_eval_allowed(allowed: bool) -> Iterator[None]:
+    """Let the metric `code_eval` be loaded, which tasks try out on a program of their own when they are read."""
+    if not allowed or CODE_EVAL in os.environ:
+        yield
+        return
+    os.environ[CODE_EVAL] = "1"
+    try:
+        yield
+    finally:
+        del os.environ[CODE_EVAL]
+
+
+def refusal_of_code(name: str) -> str:
+    """Return why a task is not asked."""
+    return (
+        f"the task {name} runs code that the model has written: add {ALLOW_CODE} to run it, in a process with limits "
+        "of time and memory, which are no protection against malice"
+    )
+
+
+def check_runs_no_code(path: Path) -> None:
+    """Raise UntrustedError if a task file, or one that it includes, says that it runs what the model writes."""
+    if any(value is not False for key, value in _entries(_config(path)) if key == "unsafe_code"):
+        raise UntrustedError(refusal_of_code(path.stem))
+
+
 def check_data(path: Path) -> None:
     """Raise UntrustedError if a task file, or one that it includes, names data whose reading runs code."""
+    kinds = {str(value) for key, value in _entries(_config(path)) if key == "dataset_path"}
+    if found := kinds.intersection(PICKLED):
+        raise UntrustedError(f"{path} has data of the kind {found.pop()}, which may run code: {HOW_TO_CONSENT}")
+
+
+def _config(path: Path) -> object:
+    """Return what a task file says, without running anything; None for one that loading will refuse."""
     from lm_eval.tasks._yaml_loader import load_yaml
     from yaml import YAMLError
 
     try:
-        config = load_yaml(path, resolve_func=False)
-    except (OSError, ValueError, TypeError, RecursionError, YAMLError):  # loading it reports the reason
-        return
-    kinds = {str(value) for key, value in _entries(config) if key == "dataset_path"}
-    if found := kinds.intersection(PICKLED):
-        raise UntrustedError(f"{path} has data of the kind {found.pop()}, which may run code: {HOW_TO_CONSENT}")
+        return load_yaml(path, resolve_func=False)
+    except (OSError, ValueError, TypeError, RecursionError, YAMLError):
+        return None
 
 
 def _entries(config: object) -> Iterator[tuple[object, object]]:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from remdm_tui.cli.app import CliCommand, Described, app
-from remdm_tui.cli.options import MODEL, SAMPLING, Batch, BlockLength, Json, KnobValues, option, shared
+from remdm_tui.cli.options import MODEL, SAMPLING, AllowCode, Batch, BlockLength, Json, KnobValues, option, shared
 from remdm_tui.console.output import print_message
 
 
@@ -108,6 +108,7 @@ def evaluate(
         int | None,
         option("--draws", "Maskings of a choice whose likelihood is not exact, 1 or more; default 128."),
     ] = None,
+    allow_code_execution: AllowCode = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The results as JSON, an object a line.")] = False,
 ) -> None:
@@ -122,8 +123,9 @@ def evaluate(
     if tasks is not None:
         names = tuple(name.strip() for name in tasks.split(",") if name.strip())
         task_arguments = TaskArguments(
-            names, num_fewshot=num_fewshot, limit=limit, multiturn=multiturn, system_prompt=system_prompt, draws=draws
-        )
+            names, num_fewshot=num_fewshot, limit=limit, multiturn=multiturn, system_prompt=system_prompt, draws=draws,
+            runs_code=allow_code_execution,
+        )  # fmt: skip
     if axes and not sweep:
         raise ValueError(f"unexpected argument {axes[0]}: give settings to sweep over after --sweep")
     arguments = EvalArguments(

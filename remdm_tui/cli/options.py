@@ -29,6 +29,13 @@ TrustRemoteCode = Annotated[
     bool, option("--trust-remote-code", "Run Python code that comes with the checkpoint. Never done otherwise.")
 ]
 Chat = Annotated[bool | None, option("--chat", "Put the prompt into the model's chat template.")]
+AllowCode = Annotated[
+    bool,
+    typer.Option(
+        "--allow-code-execution",
+        help="Run code that the model has written, for tasks that need it; with limits of time and memory.",
+    ),
+]
 BlockLength = Annotated[
     int | None, option("--block-length", "Positions of a semi-autoregressive block, 1 or more; default: one block.")
 ]

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from remdm_tui.cli.app import CliCommand, Described, app
-from remdm_tui.cli.options import MODEL, SAMPLING, Ascii, Json, NoMouse, option, shared
+from remdm_tui.cli.options import MODEL, SAMPLING, AllowCode, Ascii, Json, NoMouse, option, shared
 from remdm_tui.console.output import print_message
 from remdm_tui.console.sanitize import sanitize
 
@@ -47,6 +47,7 @@ def watch(
         str | None,
         option("--item", "Which item of --from, an evaluation on tasks: its key; the answer is judged at every step."),
     ] = None,
+    allow_code_execution: AllowCode = False,
     record: Annotated[Path | None, option("--record", "Record the run in this file; `replay` opens it.")] = None,
     puzzle: Annotated[
         str | None,
@@ -95,7 +96,7 @@ def watch(
 
         if number is not None:
             raise ValueError("take either --sample or --item, not both")
-        arguments, watched = arguments_of_item(source, item, arguments)
+        arguments, watched = arguments_of_item(source, item, arguments, allow_code_execution)
     elif source is not None:
         from remdm_tui.commands.eval_sample import arguments_of_sample
 

@@ -20,6 +20,8 @@ class TaskArguments:
     multiturn: bool = False
     system_prompt: str | None = None
     draws: int | None = None
+    runs_code: bool = False
+    """whether tasks may run what the model writes"""
 
 
 @dataclass(frozen=True)

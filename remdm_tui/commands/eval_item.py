@@ -12,11 +12,14 @@ from remdm_tui.settings.run_arguments import RunArguments
 from remdm_tui.settings.watched_item import WatchedItem
 
 
-def arguments_of_item(home: Path, key: str, given: RunArguments) -> tuple[RunArguments, WatchedItem]:
+def arguments_of_item(
+    home: Path, key: str, given: RunArguments, runs_code: bool = False
+) -> tuple[RunArguments, WatchedItem]:
     """Return the arguments of `watch` for an item of the evaluation in `home`, and what its answer is judged by.
 
     Given arguments win, but for what decides the prompt.  Consent to run code that the model or the task brings is
-    taken from `given`, never from the directory.  Raises ValueError.
+    taken from `given`, never from the directory.  runs_code: whether the task may run what the model writes.  Raises
+    ValueError.
     """
     if not (home / ITEMS).exists():
         raise ValueError(f"{home} holds no answers to tasks, which --item is about: take --sample for samples")
@@ -29,5 +32,12 @@ def arguments_of_item(home: Path, key: str, given: RunArguments) -> tuple[RunArg
     arguments = arguments_of(home, plan.model, plan.sampling, base, given, digested=True)
     name = f"{question.task} {question.doc}"
     return arguments, WatchedItem(
-        home, question.key, name, question.tokens, question.ends, question.special, given.trust_remote_code
+        home,
+        question.key,
+        name,
+        question.tokens,
+        question.ends,
+        question.special,
+        given.trust_remote_code,
+        runs_code,
     )

@@ -68,14 +68,23 @@ class TaskRunner:
         """trusted: whether this command line has consented to run code that the tasks name."""
         # read when tqdm is imported: the harness' own bars would cross the reporter's
         os.environ.setdefault("TQDM_DISABLE", "1")
-        from engine.tasks.loading import load_tasks
+        from engine.tasks.code import CodeRunner, run_elsewhere
+        from engine.tasks.loading import load_tasks, runs_model_code
 
         self._arguments, self._ranks, self._reporter = arguments, ranks, reporter
         self._settings = check(arguments)
         self._start = ranks.broadcast(uuid.uuid4().hex[:12])
         self._model = EvalModel(ranks.device, reporter)
         with reporter.waiting("reading the tasks"):
-            self._tasks = load_tasks(self._settings.names, self._settings.num_fewshot, trusted)
+            asked = self._settings
+            self._tasks = load_tasks(asked.names, asked.num_fewshot, trusted, asked.runs_code)
+        self._code = {
+            name: CodeRunner(asked.names, name, asked.num_fewshot, trusted)
+            for name, task in self._tasks.items()
+            if runs_model_code(task)
+        }
+        for name, code in self._code.items():
+            run_elsewhere(self._tasks[name], code)
 
     def home(self, combination: Combination) -> Path:
         """Return the directory of one combination."""
@@ -133,6 +142,8 @@ class TaskRunner:
             yield
         finally:
             store.close()
+            for code in self._code.values():
+                code.close()
 
 
 def _sampling(options: WatchOptions, model: TextModel) -> Sampling:

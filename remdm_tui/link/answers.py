@@ -23,10 +23,10 @@ class AnswerProcess:
     """Judges texts, one at a time, and remembers what it was told."""
 
     def __init__(self, item: WatchedItem, command: Sequence[str] = COMMAND) -> None:
-        trusted = ["--trust-remote-code"] if item.trusted else []
+        consent = ["--trust-remote-code"] * item.trusted + ["--allow-code-execution"] * item.runs_code
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the process)
         self._process = subprocess.Popen(
-            [*command, str(item.home), item.key, *trusted],
+            [*command, str(item.home), item.key, *consent],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log,
         )  # fmt: skip
         self._known: dict[str, AnswerVerdict] = {}

@@ -23,3 +23,5 @@ class WatchedItem:
     """whether special tokens are read out of the prompt"""
     trusted: bool = False
     """whether code that the task names may run"""
+    runs_code: bool = False
+    """whether the task may run what the model writes"""

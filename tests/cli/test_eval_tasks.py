@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -167,9 +168,27 @@ def test_a_task_whose_data_is_gone_or_that_runs_code_is_refused(cli: Callable[..
     path = task_files.vowels(tmp_path / "gone")
     (tmp_path / "gone" / "vowels.json").unlink()
     assert "vowels.yaml or its data cannot be read" in refusal(cli(*command(path, tmp_path / "out")))
-    assert "runs code that the model has written" in refusal(
-        cli(*command(task_files.vowels(tmp_path / "code", unsafe_code=True), tmp_path / "out"))
+    path = task_files.vowels(tmp_path / "code", count=2, unsafe_code=True)
+    said = refusal(cli(*command(path, tmp_path / "out")))
+    assert "runs code that the model has written: add --allow-code-execution" in said
+
+
+def test_code_that_the_model_has_written_is_run_in_a_process_of_its_own(
+    cli: Callable[..., Any], tmp_path: Path
+) -> None:
+    path = task_files.vowels(tmp_path, count=2, unsafe_code=True)
+    path.write_text(path.read_text() + "process_results: !function mine.check\n")
+    (tmp_path / "mine.py").write_text(
+        f"import os\ndef check(doc, results):\n    open({str(tmp_path / 'ran')!r}, 'a').write(f'{{os.getpid()}} ')\n"
+        "    return {'exact_match': len(os.environ) == 4}\n"
     )
+    consent = ("--allow-code-execution", "--trust-remote-code")
+    result = cli(*command(path, tmp_path / "out", *consent))
+    assert result.exit_code == 0
+    ran = set((tmp_path / "ran").read_text().split())
+    assert len(ran) > 2
+    assert str(os.getpid()) not in ran
+    assert kept(tmp_path / "out")["results"]["right"]["value"] == 1
 
 
 @pytest.mark.parametrize("where", ["itself", "included", "class"])
