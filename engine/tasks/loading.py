@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Sequence
 from difflib import get_close_matches
 from itertools import chain
@@ -26,6 +27,11 @@ FEWSHOT_SEED = 1234
 """The seed by which the harness chooses examples by default."""
 
 
+COUNTDOWN = {path.stem: str(path) for path in sorted((Path(__file__).parent / "countdown").glob("countdown_*.yaml"))}
+SHIPPED = {"countdown": tuple(COUNTDOWN.values())} | {name: (path,) for name, path in COUNTDOWN.items()}
+"""Tasks of this package, by name: their files."""
+
+
 def harness_version() -> str:
     """Return the version of lm-evaluation-harness.  Raises ModuleNotFoundError that says what to install."""
     try:
@@ -42,13 +48,17 @@ def load_tasks(
 ) -> dict[str, Any]:
     """Return tasks by name; a group is all of its tasks.
 
-    names: registered ones, or YAML files.  num_fewshot: examples in each prompt; None: as many as the task says.
-    trusted: whether code that a file names may run; the harness' own may.  runs_code: whether tasks may run what the
-    model writes.  Raises ValueError for a task that is unknown, runs code without consent, or whose data is missing.
+    names: registered ones, those of SHIPPED, or YAML files.  num_fewshot: examples in each prompt; None: as many as
+    the task says.  trusted: whether code that a file names may run; the harness' own and ours may.  runs_code: whether
+    tasks may run what the model writes.  Raises ValueError for a task that is unknown, runs code without consent, or
+    whose data is missing.
     """
     harness_version()
     from lm_eval.tasks import TaskManager
 
+    # the harness says of functions that make documents that they may be given arguments
+    logging.getLogger("lm_eval").setLevel(logging.ERROR)
+    names = [file for name in names for file in SHIPPED.get(name, (name,))]
     is_file = [Path(name).suffix in FILES for name in names]
     missing = next((name for name, yes in zip(names, is_file, strict=True) if yes and not Path(name).is_file()), None)
     if missing is not None:
@@ -58,7 +68,7 @@ def load_tasks(
     found: dict[str, Any] = {}
     for name, yes in zip(names, is_file, strict=True):
         if not yes and name not in manager.task_index:
-            near = get_close_matches(name, manager.all_tasks, NEAREST, 0.0)
+            near = get_close_matches(name, [*manager.all_tasks, *SHIPPED], NEAREST, 0.0)
             raise ValueError(f"unknown task {name!r}: the nearest are {', '.join(near)}")
         if yes and not trusted:
             check_data(Path(name))

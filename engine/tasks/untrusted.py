@@ -22,7 +22,7 @@ class UntrustedError(ValueError):
 
 @contextmanager
 def nothing_run(trusted: bool) -> Iterator[None]:
-    """Refuse functions that task files name, except the harness' own, and render templates in a sandbox for good.
+    """Refuse functions that task files name, but for the harness' and ours, and render templates in a sandbox for good.
 
     trusted: whether the functions may be imported.  Raises UntrustedError inside the context.
     """
@@ -37,10 +37,11 @@ def nothing_run(trusted: bool) -> Iterator[None]:
         )
         sandbox.filters |= plain.filters
         lm_eval.utils.env = sandbox
-    ours, imported = Path(lm_eval.__file__).parent.resolve(), _yaml_loader._import_func_in_yml
+    ours = [Path(lm_eval.__file__).parent.resolve(), Path(__file__).parent.resolve()]
+    imported = _yaml_loader._import_func_in_yml
 
     def refuse(name: str, home: Path) -> Any:
-        if not trusted and not home.resolve().is_relative_to(ours):
+        if not trusted and not any(map(home.resolve().is_relative_to, ours)):
             raise UntrustedError(f"a task in {home} names Python code, {name}: {HOW_TO_CONSENT}")
         return imported(name, home)
 

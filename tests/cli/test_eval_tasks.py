@@ -136,6 +136,19 @@ def test_a_document_that_changed_is_refused_even_if_the_file_has_moved(cli: Call
     assert "tasks.data.vowels" in refusal(cli(*command(path, tmp_path / "out")))
 
 
+def test_countdown_is_in_the_package(cli: Callable[..., Any], tmp_path: Path) -> None:
+    arguments = command(tmp_path, tmp_path / "out", "--limit", "2", "--num-fewshot", "0")
+    result = cli(*["countdown" if each == str(tmp_path) else each for each in arguments])
+    assert result.exit_code == 0
+    assert "custom_dataset" not in result.stderr
+    assert "Custom kwargs" not in result.stderr
+    found = kept(tmp_path / "out")["results"]
+    assert [(one["task"], one["metric"]) for one in found["figures"]] == [
+        (f"countdown_{n}", "acc") for n in (3, 4, 5)
+    ]  # fmt: skip
+    assert found["items"] == 6
+
+
 def test_items_without_an_answer_are_counted(cli: Callable[..., Any], tmp_path: Path) -> None:
     path = task_files.vowels(tmp_path / "long", count=3, doc_to_text="{{question}} " + "and on " * 400)
     short = task_files.vowels(tmp_path / "short", "short", count=2)
