@@ -117,9 +117,12 @@ def evaluate(
     Interrupt it at any time: the same command continues.  `remdm-tui report OUT` makes tables and plots.
     """
     from remdm_tui.commands.eval_arguments import EvalArguments, TaskArguments
+    from remdm_tui.settings.presets import read_preset
     from remdm_tui.settings.run_arguments import RunArguments
 
-    task_arguments = None
+    task_arguments, given = None, RunArguments.of(ctx.params)
+    if tasks is None and given.preset is not None:
+        tasks = read_preset(given.preset).tasks
     if tasks is not None:
         names = tuple(name.strip() for name in tasks.split(",") if name.strip())
         task_arguments = TaskArguments(
@@ -142,7 +145,7 @@ def evaluate(
         return
     from remdm_tui.commands.evaluate import run
 
-    raise typer.Exit(run(RunArguments.of(ctx.params), arguments))
+    raise typer.Exit(run(given, arguments))
 
 
 @app.command(cls=Described)

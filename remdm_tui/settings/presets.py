@@ -42,6 +42,8 @@ class Preset(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     references: str | None = None
     data: str | None = None
     judge: str | None = None
+    tasks: str | None = None
+    """tasks that `eval` asks, as --tasks takes them"""
     sweep: tuple[str, ...] = ()
     """axes that `eval` sweeps over, as --sweep takes them"""
     rows: dict[str, dict[str, Any]] = {}

@@ -82,7 +82,7 @@ def test_eta_is_short_for_the_knob() -> None:
         (RunArguments(knob=("eta=.1",), eta=0.1), "the knob eta is given twice"),
         (RunArguments(knob=("eta=nan",)), "eta must lie in 0 to 1"),
         (RunArguments(eta=1.5), "eta must lie in 0 to 1, not 1.5"),
-        (RunArguments(preset="nope"), "unknown preset 'nope': choose one of mdlm-local-samples"),
+        (RunArguments(preset="nope"), "unknown preset 'nope': choose one of llada-countdown"),
         (RunArguments(top_p=0.0), "top_p must lie in 0.01 to 1"),
         (RunArguments(temperature=-1.0), "temperature must lie in 0 to 10"),
         (RunArguments(nucleus="nope"), "nucleus must be one of exclusive, inclusive"),

@@ -123,20 +123,21 @@ def write_weights(home: Path, tensors: Mapping[str, Tensor], shards: int = 3) ->
     (home / "model.safetensors.index.json").write_text(json.dumps(index))
 
 
+def checkpoint(home: Path, family: str, tensors: Mapping[str, Tensor] | None = None, **changed: Any) -> Path:
+    """Write a checkpoint into a directory, which is returned."""
+    config = {**FAMILIES[family][0], **changed}
+    (home / "config.json").write_text(json.dumps(config))
+    write_weights(home, tensors_of(family) if tensors is None else tensors)
+    bare_tokenizer().save(str(home / "tokenizer.json"))
+    named = {"bos_token": SPECIALS[0], "eos_token": {"content": SPECIALS[1]}, "mask_token": SPECIALS[-1]}
+    (home / "tokenizer_config.json").write_text(json.dumps({**named, "chat_template": LLADA_TEMPLATE}))
+    return home
+
+
 @pytest.fixture
 def make(tmp_path: Path) -> Callable[..., Path]:
     """Writes a checkpoint's directory."""
-
-    def write(family: str, tensors: Mapping[str, Tensor] | None = None, **changed: Any) -> Path:
-        config = {**FAMILIES[family][0], **changed}
-        (tmp_path / "config.json").write_text(json.dumps(config))
-        write_weights(tmp_path, tensors_of(family) if tensors is None else tensors)
-        bare_tokenizer().save(str(tmp_path / "tokenizer.json"))
-        named = {"bos_token": SPECIALS[0], "eos_token": {"content": SPECIALS[1]}, "mask_token": SPECIALS[-1]}
-        (tmp_path / "tokenizer_config.json").write_text(json.dumps({**named, "chat_template": LLADA_TEMPLATE}))
-        return tmp_path
-
-    return write
+    return partial(checkpoint, tmp_path)
 
 
 def canvas(rows: int = 3, length: int = 13) -> Tensor:
