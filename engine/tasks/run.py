@@ -15,12 +15,15 @@ from engine.models import TextModel
 from engine.system.callbacks import ignore
 from engine.system.ranks import Ranks
 from engine.system.version import __version__
-from engine.tasks.items import AnswerLine, Item
+from engine.tasks.items import AnswerLine, Item, until_stop
 from engine.tasks.plan import TaskPlan
 from engine.tasks.questions import Question, add_questions
 from engine.tasks.responder import Responder
 from engine.tasks.results import TaskResults, is_right_at_end, score_lines, task_results
 from engine.tasks.store import TaskStore
+
+NAMED = 10
+"""Items that a sentence names."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,8 @@ class TaskJob:
     notes: list[str] = field(default_factory=list)
     _answers: dict[str, AnswerLine] = field(default_factory=dict)
     _keys: dict[tuple[str, int], tuple[str, ...]] = field(default_factory=dict)
+    _until: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """by item, the sequences before which its answer ends"""
 
     def run(self) -> TaskResults | None:
         """Return the results on rank 0, None on others."""
@@ -96,8 +101,9 @@ class TaskJob:
             doc = (request.task_name, request.doc_id)
             self._keys[doc] = (*self._keys.get(doc, ()), item.key)
         if ranks.rank == 0:
-            generated = [pair for pair in requested.items() if pair[0].kind == "generate"]
-            add_questions(self.store.home, [self._question(*pair) for pair in generated])
+            questions = [self._question(*pair) for pair in requested.items() if pair[0].kind == "generate"]
+            self._until |= {one.key: one.until for one in questions}
+            add_questions(self.store.home, questions)
         known = self.store.answers(self.notice)
         # no process may append before all have read the answers
         ranks.wait()
@@ -159,7 +165,23 @@ class TaskJob:
         self.notice(sentence)
 
     def _all_notes(self) -> list[str]:
-        """Return the notes of this run, and a sentence for each kind of problem."""
-        problems = [line.problem for line in self._answers.values() if line.problem]
-        counts = {problem: problems.count(problem) for problem in problems}
-        return [*self.notes, *(f"{count} of {len(self._answers)} items: {what}" for what, count in counts.items())]
+        """Return the notes of this run, and a sentence for each kind of problem, which names its items."""
+        names = {key: f"{task} {doc}" for (task, doc), keys in self._keys.items() for key in keys}
+        by_problem: dict[str, list[str]] = {}
+        for key, line in self._answers.items():
+            if line.problem:
+                by_problem.setdefault(line.problem, []).append(names[key])
+        total = len(self._answers)
+        notes = [f"{len(found)} of {total} items ({_listed(found)}): {what}" for what, found in by_problem.items()]
+        whole = [line for line in self._answers.values() if line.ids and self._is_cut_off(line)]
+        if whole:
+            reason = "hold neither a stop sequence nor an end of text: they are cut off at --length"
+            notes.append(f"{len(whole)} of {total} answers {reason}")
+        return [*self.notes, *notes]
+
+    def _is_cut_off(self, line: AnswerLine) -> bool:
+        return line.tokens == len(line.ids) and until_stop(line.text, self._until[line.key]) == line.text
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:NAMED]) + (" ..." if len(names) > NAMED else "")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -156,8 +158,34 @@ def test_items_without_an_answer_are_counted(cli: Callable[..., Any], tmp_path: 
     arguments[2] = f"{path},{short}"
     result = cli(*arguments)
     assert result.exit_code == 1
-    assert "of 5 items: prompt of" in " ".join(result.stdout.split())
+    said = " ".join(result.stdout.split())
+    assert re.search(r"note: 1 of 5 items \(vowels 0\): prompt of \d+ tokens and answer of 16 are longer than", said)
+    assert re.search(r"note: 2 of 5 items \(vowels 1, vowels 2\): prompt of", said)
     assert len(kept(tmp_path / "out")["results"]["problems"]) == 3
+
+
+def test_a_stop_sequence_that_never_comes_leaves_the_answer_whole_and_is_told(
+    cli: Callable[..., Any], tmp_path: Path
+) -> None:
+    path = task_files.vowels(tmp_path, count=3, generation_kwargs={"until": ["\0never\0"], "do_sample": False})
+    result = cli(*command(path, tmp_path / "out"))
+    assert result.exit_code == 0
+    said = "3 of 3 answers hold neither a stop sequence nor an end of text: they are cut off at --length"
+    assert f"note: {said}" in " ".join(result.stdout.split())
+    assert kept(tmp_path / "out")["results"]["length"]["value"] == 16
+
+
+def test_an_unknown_task_has_its_nearest_names(
+    cli: Callable[..., Any], task: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import lm_eval.tasks
+
+    # to list the harness' own takes seconds
+    few = partial(lm_eval.tasks.TaskManager, include_path=str(task.parent))
+    monkeypatch.setattr(lm_eval.tasks, "TaskManager", lambda include_defaults: few(include_defaults=False))
+    for name, near in (("vowles", "vowels"), ("cuontdown_4", "countdown_4")):
+        said = refusal(cli("eval", "--tasks", name, "--model", "demo", "--out", str(tmp_path / "out")))
+        assert f"unknown task '{name}': the nearest are {near}" in said
 
 
 @pytest.mark.parametrize(
