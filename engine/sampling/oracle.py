@@ -121,7 +121,8 @@ def step(
     masked = tokens == model.mask_id
     view = View(t, s, alpha_t, alpha_s, masked, ~masked, held, vocab_size=model.vocab_size, tokens=tokens)
     if "noise" in reads_of(strategy):
-        uniform = torch.rand(tokens.shape, generator=generator, dtype=torch.float64)
+        shape = tokens.shape if strategy.uniforms() == 1 else (*tokens.shape, strategy.uniforms())
+        uniform = torch.rand(shape, generator=generator, dtype=torch.float64)
         view = replace(view, noise=uniform.clamp(min=2.0**-54))
     if asks_network(strategy):
         return _predicted_step(model, strategy, settings, tokens, view, generator, memory or begin(strategy, held))

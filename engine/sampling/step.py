@@ -181,7 +181,12 @@ def view_of(
     if "noise" in reads_of(strategy):
         device = state.tokens.device
         keys = torch.from_numpy(rng.keys(seed, state.numbers, steps, Purpose.RANK)).to(device)
-        noise = rng.uniforms(keys[:, None], torch.arange(state.tokens.shape[1], device=device))
+        positions, count = torch.arange(state.tokens.shape[1], device=device), strategy.uniforms()
+        if count == 1:
+            noise = rng.uniforms(keys[:, None], positions)
+        else:
+            every = keys.repeat_interleave(len(positions)), positions.repeat(len(keys))
+            noise = rng.over_vocabulary(*every, count).view(*state.tokens.shape, count)
         view = replace(view, noise=noise.clamp(min=SMALLEST))
     return view
 

@@ -124,7 +124,8 @@ class View:
     """that of the last step, if the strategy reads it; without a value before the first"""
     memory: OwnMemory = dataclasses.field(default_factory=dict)
     noise: Tensor | None = None
-    """float64 [B, L] in (0, 1), if the strategy reads it: for a choice that chance decides as a whole"""
+    """float64 [B, L] in (0, 1), if the strategy reads it: for a choice that chance decides as a whole; [B, L, n] of
+    those that have n `uniforms`"""
     vocab_size: int = 0
     """of the model; 0 where there is none"""
     ahead: Tensor | None = None
@@ -216,6 +217,10 @@ class Strategy:
     def initial_memory(self, like: Tensor) -> OwnMemory:
         """Return what is remembered before the first step; like: float64 [B, L] on the model's device."""
         return {}
+
+    def uniforms(self) -> int:
+        """Return how many numbers `noise` has at every position."""
+        return 1
 
     def candidates(self, view: View) -> Tensor:
         """Return where `ahead` is computed, bool [B, L], masks at which the prediction is read."""

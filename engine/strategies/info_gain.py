@@ -6,6 +6,7 @@ and so makes one call fewer; a step here depends on the state alone.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,24 +29,31 @@ class InfoGain(Strategy):
     remask_limit = 0
     reads = frozenset({"masked", "spread", "ahead", "noise"})
 
-    tries: int = knob(8, "candidates in a step, a network call each: the surest position, the others drawn", 1, 256)
-    position_temperature: float = knob(0.2, "candidates are drawn by softmax(p / this); 0: the surest", 0, 10)
+    tries: int = knob(
+        8, "candidates in a step, a network call each: the surest position, the others drawn, doubles dropped", 1, 256
+    )
+    position_temperature: float = knob(0.2, "candidates are drawn by softmax(p / this); 0: the surest alone", 0, 10)
     threshold: float = knob(0.8, "reveal all masks once each has this probability", 0, 1)
     variant: str = knob(
         "info-gain", "least entropy of the candidate and of what is left after it, or of the latter alone (lookum)",
         choices=("info-gain", "lookum"),
     )  # fmt: skip
 
+    def uniforms(self) -> int:
+        """Return a number for each draw."""
+        return max(self.tries - 1, 1)
+
     def candidates(self, view: View) -> Tensor:
-        """Return the surest position and others drawn without replacement; none where there is nothing to choose."""
+        """Return the surest position and those drawn besides, with replacement; none where there is one alone."""
         seen = view.prediction
         assert seen is not None
         assert view.noise is not None
-        first = highest(seen.confidence, view.masked, 1)
-        score = seen.confidence
-        if self.position_temperature:
-            score = score / self.position_temperature + gumbel(view.noise)
-        chosen = first | highest(score, view.masked & ~first, self.tries - 1)
+        chosen = highest(seen.confidence, view.masked, 1)
+        if self.position_temperature and self.tries > 1:
+            noise = view.noise if view.noise.dim() == 3 else view.noise[..., None]
+            score = (seen.confidence / self.position_temperature)[..., None] + gumbel(noise)
+            drawn = score.where(view.masked[..., None], -math.inf).argmax(1)
+            chosen = chosen.scatter(1, drawn, True) & view.masked
         return chosen & ~self._all_sure(view) & (chosen.sum(-1, keepdim=True) > 1)
 
     def plan(self, view: View) -> Plan:

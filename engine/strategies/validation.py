@@ -17,6 +17,8 @@ from engine.system.foreign import Interrupted, distinguish_interrupts
 if TYPE_CHECKING:
     from torch import Tensor
 
+MOST_UNIFORMS = 4096
+"""At one position in one step."""
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 
 
@@ -71,6 +73,7 @@ def validate_class(kind: type[Strategy], name: str, path: str, taken: Collection
             made = kind()
             _validate_words(kind, made.reading())
         # these are checked wherever they are asked, and here for the first time
+        made.uniforms()
         made.keeps_quota()
         made.most_remasks(1.0, 0.5, 1)
     except (StrategyError, Interrupted):
@@ -254,6 +257,12 @@ def _grid(grid: Any, steps: int) -> Any:
     return grid
 
 
+def _uniforms(count: Any) -> int:
+    if not isinstance(count, int) or not 1 <= count <= MOST_UNIFORMS:
+        raise StrategyError(f"uniforms must return a whole number in 1 to {MOST_UNIFORMS}, not {count!r}")
+    return count
+
+
 def _keeps_quota(name: Any) -> str:
     if name not in ("", *QUOTAS):
         raise StrategyError(f"keeps_quota must return one of {', '.join(QUOTAS)}, or an empty text, not {name!r}")
@@ -272,7 +281,8 @@ def _kind(value: Any) -> str:
 
 CHECKS: dict[str, Callable[..., Any]] = {
     "plan": _plan, "alpha": _alpha, "grid": _grid, "initial_memory": _initial_memory, "positions": _positions,
-    "candidates": _candidates, "sees": _sees, "tilt": _tilt, "keeps_quota": _keeps_quota, "most_remasks": _most_remasks,
+    "candidates": _candidates, "sees": _sees, "tilt": _tilt, "uniforms": _uniforms, "keeps_quota": _keeps_quota,
+    "most_remasks": _most_remasks,
 }  # fmt: skip
 PLAIN = ("plan", "alpha", "grid", "initial_memory", "positions", "most_remasks")
 """Methods that are checked wherever they come from."""

@@ -107,6 +107,10 @@ SECOND = HEAD[HEAD.index("@dataclass") :].replace("Mine", "Other")
             "keeps_quota must return one of llada, dream, clock, or an empty text, not 'even'",
         ),
         (
+            HEAD + PLAN + "    def uniforms(self):\n        return 0\n",
+            "uniforms must return a whole number in 1 to 4096, not 0",
+        ),
+        (
             (HEAD + PLAN).replace("    eta", "    remask_limit = -1\n    eta"),
             "most_remasks must return a whole number from 0 on, or None, not -1",
         ),
