@@ -155,8 +155,8 @@ def _predicted_step(
     if "tilted" in reads_of(strategy):
         full = _tilted(strategy, view, plain, settings.temperature).flatten(0, 1)
     p = _nucleus(full, settings).view_as(plain)
-    if "tempered" in reads_of(strategy) and settings.temperature:
-        plain = p
+    if "tempered" in reads_of(strategy):
+        plain = p if settings.temperature else _nucleus(plain.flatten(0, 1), settings).view_as(plain)
     race = gumbel_race(p, generator)
     drawn = race.argmax(-1)
     sure = race.amax(-1) / race.sum(-1) if settings.temperature and "noised" in reads_of(strategy) else None

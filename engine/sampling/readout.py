@@ -165,8 +165,9 @@ class Readout:
         keys, tokens = self._keys(state, steps), state.tokens[where]
         committed = ~view.masked[where]
         argmax = committed & ("drawn" not in reads)
-        # at temperature 0 there is nothing to temper and no noise
-        tempered, noised = (word in reads and settings.temperature > 0 for word in ("tempered", "noised"))
+        # at temperature 0 there is no noise, and the nucleus is that of temperature 1
+        tempered = "tempered" in reads and (settings.temperature > 0 or settings.top_p < 1)
+        noised = "noised" in reads and settings.temperature > 0
         gumbel = self._keys(state, steps, Purpose.GUMBEL) if noised else keys
         parts: list[tuple[Tensor, ...]] = []
         quality = self._quality(hidden.own) if "quality" in reads else torch.full_like(state.held[where], torch.nan)
@@ -240,9 +241,9 @@ class Readout:
         return moved
 
     def _distributions(self, settings: Settings, logits: Tensor) -> Tensor:
-        """Return the distributions [N, V] that tokens are drawn from."""
+        """Return the distributions [N, V] that tokens are drawn from, or whose argmax they are at temperature 0."""
         never = never_drawn(self.model)
-        p = kernel.probabilities(logits, self.model.mask_id, settings.temperature, never=never)
+        p = kernel.probabilities(logits, self.model.mask_id, settings.temperature or 1.0, never=never)
         return p if settings.top_p >= 1 else kernel.nucleus_top(p, settings.top_p, settings.nucleus)
 
     def _keys(self, state: SamplerState, steps: Sequence[int], purpose: Purpose = Purpose.TOKEN) -> Tensor:

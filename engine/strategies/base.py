@@ -35,7 +35,7 @@ READS = {
     "tilted": "the draw at masked positions from logits that the strategy adds to (`Strategy.tilt`)",
     "divergence": "how far the distribution at masked positions has moved since that step",
     "verified": "the prediction at revealed positions as if each were masked, by a call for each or one shadow block",
-    "tempered": "the prediction after temperature and nucleus (at temperature 0: as without)",
+    "tempered": "the prediction after temperature and nucleus (temperature 0 counts as 1)",
     "noised": "as confidence, the probability of the drawn token after the Gumbel noise of its draw",
     "logit": "the network's logit of the drawn token",
     "quality": "a trained head's score of the committed token, where the model has such a head",
@@ -59,9 +59,9 @@ class Prediction(NamedTuple):
     """The network's view of the state before the step, [B, L] each; NaN (ids: -1) where the plan does not read it.
 
     Probabilities are those at temperature 1, before the nucleus and float64; the mask has none (SUBS).  With `tempered`
-    they are those of the distribution that tokens are drawn from.  With `noised` the confidence is by the softmax of
-    its log p + Gumbel, whose argmax is the draw.  At temperature 0 both are as without.  With `verified` all values at
-    a revealed position are those of a network that sees a mask there.
+    they are those of the distribution that tokens are drawn from; at temperature 0 its nucleus is that of 1.  With
+    `noised` the confidence is by the softmax of its log p + Gumbel, whose argmax is the draw, without at temperature 0.
+    With `verified` all values at a revealed position are those of a network that sees a mask there.
     """
 
     ids: Tensor

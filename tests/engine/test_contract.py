@@ -217,13 +217,14 @@ def test_a_tempered_prediction_is_of_the_distribution_that_is_drawn_from(tempera
     model, strategy, (state, view) = Toy(), Tempered(), mixed_state()
     settings = Settings(strategy.name, temperature=temperature, top_p=0.8, nucleus="inclusive")
     got = Readout(model, 6).predict(config_of(strategy, settings), state, [1, 1, 1], view).prediction
-    law = settings if temperature else Settings(strategy.name, top_p=1.0)
+    # at temperature 0 the nucleus is that of temperature 1, as in Dream's code
+    law = replace(settings, temperature=temperature or 1.0)
     p = oracle.denoised(model, state.tokens, law, view.alpha_t).view(3, 9, -1)
     want = oracle.dense_prediction(model, strategy, state.tokens, view, got.ids, p, None)
     for name, a, b in zip(Prediction._fields, got, want, strict=True):
         torch.testing.assert_close(a, b, equal_nan=True, rtol=1e-9, atol=1e-12, msg=name)
     assert not got.logit.isnan().any()
-    assert (got.entropy == 0).any() == bool(temperature)
+    assert (got.entropy == 0).any()
 
 
 def test_the_noised_probability_of_a_draw_is_that_of_gumbel_max() -> None:

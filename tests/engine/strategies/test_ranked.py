@@ -31,13 +31,26 @@ def of_dream(run: dict[str, Any]) -> Strategy:
 
 
 def name_of(run: dict[str, Any]) -> str:
-    return ", ".join(f"{key} {value}" for key, value in run.items() if key in ("alg", "steps", "eps", "alg_temp"))
+    return ", ".join(
+        f"{key} {value}" for key, value in run.items() if key in ("alg", "steps", "eps", "alg_temp", "top_k")
+    )
 
 
-# left out: runs with top_k, which we do not have, and those that ties decide
-@pytest.mark.parametrize("run", [one for one in published("dream") if one["top_k"] is None], ids=name_of)
+class Truncated(ZooToy):
+    """The published network whose logits but for the k largest are -inf, as Dream's top_k makes them."""
+
+    def __init__(self, k: int) -> None:
+        super().__init__()
+        self._k = k
+
+    def project(self, hidden: Tensor) -> Tensor:
+        return hidden.masked_fill(hidden < hidden.topk(self._k, dim=-1).values[..., -1:], -torch.inf)
+
+
+@pytest.mark.parametrize("run", published("dream"), ids=name_of)
 def test_dreams_orders_step_through_its_states(run: dict[str, Any]) -> None:
-    assert states(of_dream(run), steps=run["steps"], length=18, prompt=run["prompt"]) == run["states"]
+    model = Truncated(run["top_k"]) if run["top_k"] else ZooToy()
+    assert states(of_dream(run), model=model, steps=run["steps"], length=18, prompt=run["prompt"]) == run["states"]
 
 
 def laws(name: str) -> list[dict[str, Any]]:
@@ -133,12 +146,15 @@ def test_dream_reveals_nothing_while_its_share_is_below_one() -> None:
     assert [frame.count(Change.REVEALED) for frame in run][:17] == [0] * 17
 
 
+@pytest.mark.parametrize("settings", [{"temperature": 1e-4}, {"temperature": 0, "top_p": 0.01}], ids=str)
 @pytest.mark.parametrize("name", RANKED)
-def test_confidence_after_a_low_temperature_ties_and_so_reveals_from_the_left(name: str) -> None:
+def test_confidence_after_a_low_temperature_or_top_p_ties_and_so_reveals_from_the_left(
+    name: str, settings: dict[str, float]
+) -> None:
     orders = {}
     for confidence in ("plain", "tempered"):
         strategy = make_strategy(name, confidence=confidence)
-        run = Session(ZooToy(), strategy, steps=16, length=16, temperature=1e-4, seed=1)
+        run = Session(ZooToy(), strategy, steps=16, length=16, seed=1, **settings)
         orders[confidence] = [int((frame.change[0] == Change.REVEALED).argmax()) for frame in run]
     assert orders["tempered"] == list(range(16))
     assert orders["plain"] != orders["tempered"]

@@ -107,8 +107,8 @@ def states(strategy: Strategy, *, model: ZooToy | None = None, steps: int, lengt
 
     length: of the canvas, the prompt included.  settings: those of `Session` besides.
     """
-    temperature = settings.pop("temperature", 0.0)
-    run = Session(model or ZooToy(), strategy, steps=steps, length=length, temperature=temperature, **settings)
+    settings = {"temperature": 0.0, "top_p": 1.0, **settings}
+    run = Session(model or ZooToy(), strategy, steps=steps, length=length, **settings)
     first = spelled(run.tokens[0])
     return [first, *(spelled(frame.tokens[0]) for frame in run)]
 
