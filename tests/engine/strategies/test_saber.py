@@ -62,13 +62,20 @@ def test_with_fewer_masks_than_n_only_masks_are_revealed_and_nothing_is_taken_ba
     assert spelled(made.plan(seen), "12_4_") == "--+-+"
 
 
-# Left out: runs in several blocks, which take back tokens of earlier blocks, closed in ours, and run on into the next.
-@pytest.mark.parametrize(
-    "run", [one for one in published("saber") if one["block_length"] == 16], ids=lambda one: one["n"]
-)
+@pytest.mark.parametrize("run", published("saber"), ids=lambda one: f"{one['n']}, blocks of {one['block_length']}")
 def test_it_steps_through_the_states_of_saber(run: dict[str, Any]) -> None:
-    ours = states(make_strategy("saber", n=run["n"]), steps=run["calls"] + 2, length=18, prompt=run["prompt"])
+    one = run["block_length"] == run["gen_length"]
+    knobs = {} if one else {"as_published": "yes", "block": run["block_length"]}
+    ours = states(make_strategy("saber", n=run["n"], **knobs), steps=run["calls"] + 2, length=18, prompt=run["prompt"])
     assert moving(ours) == run["states"]
+
+
+def test_as_published_is_the_same_in_one_block_and_another_rule_in_several() -> None:
+    shape: dict[str, Any] = {"steps": 30, "length": 18, "prompt": [3, 7]}
+    plain = states(make_strategy("saber"), **shape)
+    assert states(make_strategy("saber", as_published="yes", block=16), **shape) == plain
+    blocks = states(make_strategy("saber"), block_length=4, **shape)
+    assert moving(states(make_strategy("saber", as_published="yes", block=4), **shape)) != moving(blocks)
 
 
 @pytest.mark.parametrize("n", [2, 3, 6])
