@@ -164,6 +164,7 @@ def test_every_kind_of_file_gives_the_same_states(tmp_path: Path) -> None:
 
 def test_the_writer_in_the_docs_writes_what_is_read(tmp_path: Path) -> None:
     (code,) = re.findall(r"```python\n(.*?)```", TRACES.read_text("utf-8"), re.DOTALL)
+    assert len([line for line in code.splitlines() if line]) == 10
     space: dict[str, Any] = {}
     exec(code, space)
     writer = space["TraceWriter"](mask_id=M, strategy="mine")
