@@ -29,7 +29,7 @@ ALL = torch.tensor(list(itertools.product(range(TOKENS), repeat=LENGTH)))
 
 @dataclass(frozen=True)
 class Margin(Strategy):
-    """The rule of DUEL's margin: the `k` masks whose first token is furthest ahead of the second."""
+    """The rule of DUEL's margin, with so many masks a step that `topk-margin` would share them out evenly."""
 
     name = "test-margin"
     summary, source = "", ""
@@ -41,22 +41,6 @@ class Margin(Strategy):
         best = view.prediction.margin.where(view.masked, -1.0)
         rank = best.sort(dim=-1, descending=True, stable=True).indices.argsort(-1)
         return Plan(((rank < self.k) & view.masked).double(), view.alpha_t * 0)
-
-
-@dataclass(frozen=True)
-class Threshold(Strategy):
-    """The rule of DUEL's threshold: all masks whose first token has at least `p`, and the best one."""
-
-    name = "test-threshold"
-    summary, source = "", ""
-    reads = frozenset({"masked"})
-    p: float = knob(0.9, "", 0.0, 1.0)
-
-    def plan(self, view: View) -> Plan:
-        assert view.prediction is not None
-        sure = view.prediction.confidence.where(view.masked, -1.0)
-        best = torch.nn.functional.one_hot(sure.argmax(-1), sure.shape[-1]).bool()
-        return Plan((((sure >= self.p) | best) & view.masked).double(), view.alpha_t * 0)
 
 
 @dataclass(frozen=True)
@@ -81,9 +65,9 @@ RULES = {
     "two at a time": DecodingRule(make_strategy("low-confidence"), steps=2),
     "in blocks": DecodingRule(make_strategy("low-confidence"), steps=4, block_length=2),
     "left to right": DecodingRule(make_strategy("left-to-right"), steps=3),
-    "margin": DecodingRule(Margin()),
-    "threshold": DecodingRule(Threshold(p=0.3)),
-    "left to the clean-up": DecodingRule(Threshold(p=0.99), steps=2),
+    "margin": DecodingRule(make_strategy("topk-margin")),
+    "threshold": DecodingRule(make_strategy("threshold", threshold=0.3)),
+    "left to the clean-up": DecodingRule(make_strategy("threshold", threshold=0.99), steps=2),
     "divergence": DecodingRule(Steadiest()),
 }
 
@@ -133,9 +117,11 @@ def test_equals_a_plain_loop_over_one_text(name: str) -> None:
 NAMED = {
     "GreedyConfidenceStrategy": lambda k: DecodingRule(make_strategy("low-confidence"), steps=16 // k),
     "LeftToRightStrategy": lambda k: DecodingRule(make_strategy("left-to-right"), steps=16 // k),
-    "ProbabilityMarginStrategy": lambda k: DecodingRule(Margin(k=k)),
-    "ConfidenceThresholdStrategy": lambda p: DecodingRule(Threshold(p=p)),
-    "BlockConfidenceThresholdStrategy": lambda p: DecodingRule(Threshold(p=p), steps=64),
+    "ProbabilityMarginStrategy": lambda k: (
+        DecodingRule(Margin(k=k)) if 16 % k else DecodingRule(make_strategy("topk-margin"), steps=16 // k)
+    ),
+    "ConfidenceThresholdStrategy": lambda p: DecodingRule(make_strategy("threshold", threshold=p)),
+    "BlockConfidenceThresholdStrategy": lambda p: DecodingRule(make_strategy("threshold", threshold=p), steps=64),
     "BlockGreedyConfidenceStrategy": lambda k: DecodingRule(make_strategy("low-confidence"), steps=16 // k),
 }
 
@@ -185,7 +171,7 @@ class Later(ZooToy):
 @pytest.mark.parametrize("run", [one for one in all_settings("duel") if "alone" in one], ids=["threshold", "in blocks"])
 def test_a_batch_gives_each_text_what_it_has_alone(run: dict[str, Any]) -> None:
     """In the authors' code a text that reveals fewer positions than another of its batch loses a reveal."""
-    rule = DecodingRule(Threshold(p=run["k"]), 64, run.get("block_size"))
+    rule = DecodingRule(make_strategy("threshold", threshold=run["k"]), 64, run.get("block_size"))
     texts = torch.tensor(run["texts"])
     found = rule_scores(Later(5), rule, texts, batch=len(texts))
     assert -found.nats == pytest.approx(np.array(run["alone"]), abs=1e-4)
@@ -221,7 +207,7 @@ def test_a_strategy_that_is_no_rule_is_refused_by_name(strategy: str, why: str) 
 
 def test_a_choice_by_noise_is_no_rule_though_its_plan_is_certain() -> None:
     @dataclass(frozen=True)
-    class Noisy(Threshold):
+    class Noisy(Margin):
         name = "test-noisy"
         reads = frozenset({"masked", "noise"})
 
