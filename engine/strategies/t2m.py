@@ -1,6 +1,7 @@
 """T2M: LLaDA2.1 with masks in the place of edits, so that a doubtful token is predicted again.
 
-All probabilities are those at temperature 1; its code tempers those of new tokens, which is the same at temperature 0.
+Its code tempers the probabilities of new tokens and not those of the tokens that stand.  Here all of a rule are alike:
+after temperature where it goes by new tokens, at temperature 1 where it goes by those that stand.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class T2m(ThresholdBlocks):
     )
 
     def reading(self) -> frozenset[str]:
-        return self.reads | {"previous"} if self.rule == "logit_diff" else self.reads
+        return self.reads | MORE_READS[self.rule]
 
     def initial_memory(self, like: Tensor) -> OwnMemory:
         """Return, besides, how often each position has been remasked in its block."""
@@ -86,6 +87,11 @@ RULES: dict[str, Callable[[T2m, Prediction, View], tuple[Tensor, Tensor]]] = {
     "logit_diff": T2m.fallen,
 }
 """Where a token is doubted, and how much."""
+MORE_READS = {
+    "low_prob": frozenset[str](),
+    "t2t_remask": frozenset({"tempered"}),
+    "logit_diff": frozenset({"previous"}),
+}
 TEXTS: dict[str, Callable[[T2m], str]] = {
     "low_prob": lambda rule: f"probability now < {short(rule.low)}",
     "t2t_remask": lambda rule: f"another token has p > {short(rule.sure)}",

@@ -11,7 +11,7 @@ import torch
 from engine.records import Change
 from engine.sampling.blocks import Blocks
 from engine.sampling.session import Session
-from engine.strategies import Prediction, make_strategy
+from engine.strategies import Prediction, make_strategy, reads_of
 from tests.engine.stats import ENOUGH, FAR_OFF, same_distribution
 from tests.engine.strategies.toys import MASK, dense, fast, view, where
 from tests.engine.zoo import MASK as ZOO_MASK
@@ -95,6 +95,11 @@ def test_a_run_takes_the_calls_of_the_published_code() -> None:
 def test_each_rule_steps_as_the_dense_update(rule: str) -> None:
     strategy = make_strategy("t2m", rule=rule, threshold=0.5, sure=0.4, fall=0.05, max_remask_ratio=1)
     assert same_distribution(fast(strategy, steps=6), dense(strategy, steps=6)) > ENOUGH
+
+
+def test_what_goes_by_new_tokens_is_tempered_and_what_goes_by_standing_ones_is_not() -> None:
+    read = {rule: "tempered" in reads_of(make_strategy("t2m", rule=rule)) for rule in RULES}
+    assert read == {"low_prob": False, "t2t_remask": True, "logit_diff": False}
 
 
 def test_another_limit_is_distinguished() -> None:
