@@ -57,7 +57,7 @@ FIELDS: dict[str, Field] = {
     "masked": Field("positions masked after the step", lambda f: f.masked.sum(-1, keepdims=True)),
     "revealed": Field("positions revealed in the step", _count(Change.REVEALED), event=True),
     "remasked": Field("positions remasked in the step", _count(Change.REMASKED), event=True),
-    "edited": Field("positions whose token the strategy replaced in the step", _count(Change.EDITED), event=True),
+    "edited": Field(FIGURES["edited"].doc, _count(Change.EDITED), event=True),
     "sigma": Field("largest probability of remasking", _figure("sigma")),
     "entropy": Field("of what is revealed, in nats", _figure("entropy")),
     "confidence": Field("mean probability of what is revealed", _figure("confidence")),

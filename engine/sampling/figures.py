@@ -118,6 +118,9 @@ FIGURES: dict[str, FigureKind] = {
         "entropy", "of the unigram distribution of what is revealed, nats",
         lambda steps: _entropies(steps.tokens, ~_masked(steps)), 2, stored="<f8",
     ),
+    "edited": FigureKind(
+        "edited", "positions whose token the strategy replaced in the step", _count(Change.EDITED), counts=True
+    ),
 }  # fmt: skip
 """By name.  A new figure is one line here: side panel, `Curves`, recordings, tables and breakpoints follow.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,23 @@ def test_one_line_adds_a_figure_everywhere(monkeypatch: pytest.MonkeyPatch, tmp_
     with request.out.open(newline="") as file:
         assert [row["surprises"] for row in csv.DictReader(file)] == [str(value) for value in expected]
     recording.close()
+
+
+def test_edits_are_counted_and_shown_where_a_strategy_edits() -> None:
+    recording = Recording.open(OLDER)
+    frame = recording.trace(0).frame(3)
+    recording.close()
+    assert frame is not None
+    assert "edited" not in dict(cell for row in _rows(Reading(frame, figures(frame, 0), 24, 1.0)) for cell in row)
+    change = frame.change.copy()
+    change[0, :2] = Change.EDITED
+    edits = replace(frame, change=change, edit_plan=np.ones(change.shape, np.float32))
+    at = figures(edits, 0)
+    assert at.values["edited"] == 2
+    assert dict(cell for row in _rows(Reading(edits, at, 24, 1.0)) for cell in row)["edited"] == "2"
+    curves = Curves(frame.tokens.shape[0])
+    curves.append(edits)
+    assert curves.column("edited", 0).tolist() == [2]
 
 
 def test_breakpoints_know_every_figure() -> None:
