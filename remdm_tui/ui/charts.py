@@ -9,7 +9,7 @@ from types import MappingProxyType
 import numpy as np
 
 from engine.debug import laws
-from engine.records import Change, StrategyInfo
+from engine.records import Change, Frame, StrategyInfo
 from engine.sampling.figures import FIGURES
 from engine.sampling.trace import Record
 from remdm_tui.render.panels import Chart, Curve, Overlay
@@ -61,8 +61,25 @@ class Bands:
         return np.interp(every, steps, least), np.interp(every, steps, most)
 
 
-class RevealConfidence:
-    """The mean probability of the tokens that each step revealed, of a few records.
+def reveal_confidence(frame: Frame, sample: int) -> float:
+    """Return the mean probability of the tokens that a step revealed; nan where it revealed none."""
+    fresh = frame.held[sample][frame.change[sample] == Change.REVEALED]
+    return float(fresh.mean(dtype=np.float64)) if len(fresh) else float("nan")
+
+
+def edited(frame: Frame, sample: int) -> float:
+    """Return how many tokens a step replaced."""
+    return float(frame.count(Change.EDITED, sample))
+
+
+def may_edit(trace: Record, strategies: Sequence[StrategyInfo]) -> bool:
+    """Return whether one of the strategies of a record says that it edits, or is unknown."""
+    edits = {info.name: info.edits for info in strategies}
+    return any(edits.get(settings.strategy, True) for _, settings in trace.settings())
+
+
+class StepReader:
+    """A number of every step of a few records.
 
     Files do not hold it, so it is computed from their frames, a few milliseconds of them at a time.
     """
@@ -72,14 +89,14 @@ class RevealConfidence:
     MOST = 8
     """Records that are remembered"""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(self, measure: Callable[[Frame, int], float], clock: Callable[[], float] = time.monotonic) -> None:
+        self._measure, self._clock = measure, clock
         self._read: dict[tuple[int, int], tuple[Record, list[float]]] = {}
         self.whole = True
         """whether everything requested since this was set is read"""
 
     def of(self, record: Record, sample: int) -> Curve:
-        """Return the curve as far as it is read, [steps]; nan where a step revealed nothing."""
+        """Return the curve as far as it is read, [steps]."""
         key = (id(record), sample)
         # the record is kept beside its values, so that no other can have its number
         read = self._read.pop(key, (record, []))[1]
@@ -91,10 +108,30 @@ class RevealConfidence:
         while len(read) < len(record) and self._clock() < until:
             frame = record.frame(len(read) + 1)
             assert frame is not None
-            fresh = frame.held[sample][frame.change[sample] == Change.REVEALED]
-            read.append(float(fresh.mean(dtype=np.float64)) if len(fresh) else float("nan"))
+            read.append(self._measure(frame, sample))
         self.whole = self.whole and len(read) == len(record)
         return np.array(read)
+
+
+class LostTokens:
+    """The tokens that each step remasked or edited, of a few records."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._edited = StepReader(edited, clock)
+
+    @property
+    def whole(self) -> bool:
+        """Return whether the edits that were last asked for are read to the end."""
+        return self._edited.whole
+
+    def of(self, record: Record, sample: int, strategies: Sequence[StrategyInfo]) -> Curve:
+        """Return the curve, [steps]; edits count as far as they are read."""
+        lost = record.curves.column("remasked", sample)
+        self._edited.whole = True
+        if may_edit(record, strategies):
+            edits = self._edited.of(record, sample)[: len(lost)]
+            lost = lost + np.pad(edits, (0, len(lost) - len(edits)))
+        return lost
 
 
 def columns_of(record: Record, sample: int, names: Sequence[str]) -> dict[str, Curve]:
@@ -114,7 +151,7 @@ def charts(
 ) -> list[Chart]:
     """Return the curves of the run so far with their values at `position`; `masked` counts unlocked positions only.
 
-    bands: computes the band of chance, where there is one; revealed: what `RevealConfidence` has of the record.
+    bands: computes the band of chance, where there is one; revealed: `reveal_confidence` of it, as far as read.
     """
     length = int((~trace.start.locked[sample]).sum())
     columns = columns_of(trace, sample, ("masked", "expected", "remasked", "calls", "confidence"))
@@ -169,7 +206,7 @@ def overlays(
 ) -> list[Overlay]:
     """Return one overlay per figure for several branches, each given as (letter, record, position).
 
-    revealed: what `RevealConfidence` has of each record, by letter.
+    revealed: `reveal_confidence` of each record, as far as it is read, by letter.
     """
     start = panes[0][1].start
     batch, length = start.tokens.shape

@@ -53,7 +53,8 @@ class Presenter:
     def __init__(self, screen: WatchScreen, clock: Callable[[], float]) -> None:
         self.screen, self.session, self.options = screen, screen.session, screen.options
         self._pace, self._steps_per_second = panel_data.Pace(clock), 0.0
-        self.revealed, self.bands = charts.RevealConfidence(clock), charts.Bands()
+        self.revealed, self.bands = charts.StepReader(charts.reveal_confidence, clock), charts.Bands()
+        self._lost = charts.LostTokens(clock)
         self._drawn = LastDrawn()
         self.texts = TextPresenter(screen, self._drawn)
         self.answers = None if self.options.item is None else AnswerProcess(self.options.item)
@@ -66,7 +67,7 @@ class Presenter:
     @property
     def whole(self) -> bool:
         """Whether all that was to be drawn is there."""
-        return self.texts.maps_whole and self.revealed.whole and not (self.answers and self.answers.waiting)
+        return self.texts.maps_whole and self.curves_whole and not (self.answers and self.answers.waiting)
 
     # -- words: little to write, so they are there at once
 
@@ -197,9 +198,19 @@ class Presenter:
             screen.panes.caption([self._caption(letter, pane) for letter, pane in zip(LETTERS, panes)])
         screen.timeline.use_marks(screen.timeline.bookmarks)
         screen.timeline.use_changes(panel_data.settings_changes(trace))
-        screen.timeline.show(player.position, session.recorded, total, trace.curves.column("remasked", sample))
+        self._draw_timeline(trace, total)
         self._draw_status(trace)
         return True
+
+    @property
+    def curves_whole(self) -> bool:
+        """Return whether all that curves and timeline need of the frames is read."""
+        return self.revealed.whole and self._lost.whole
+
+    def _draw_timeline(self, trace: Record, total: int) -> None:
+        session = self.session
+        lost = self._lost.of(trace, session.sample, session.strategies)
+        self.screen.timeline.show(session.player.position, session.recorded, total, lost)
 
     def draw_side(self) -> None:
         """Draw the panels beside the text."""
@@ -216,6 +227,8 @@ class Presenter:
         line = figures_line(reading, screen.app.size.width - 2)
         if self._drawn.is_new("line", line):
             screen.line.update(line, layout=False)
+        if not self._lost.whole:
+            self._draw_timeline(trace, total_on_screen(screen.panes, trace))
         if screen.curves.size.height:
             self.revealed.whole = True
             curves = self._curves(trace, position)

@@ -98,7 +98,7 @@ class RefreshClock:
                 self.presenter.draw_side()
             if not (panels or self.presenter.texts.maps_whole or self.rushing):
                 self.presenter.draw_maps()
-            if not (panels or side or self.presenter.revealed.whole or self.rushing):
+            if not (panels or side or self.presenter.curves_whole or self.rushing):
                 self.presenter.draw_side()
             if panels:
                 self._panelled, self._ticks = now, 0

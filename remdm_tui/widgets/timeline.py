@@ -1,4 +1,4 @@
-"""The timeline: recorded steps, position, bookmarks, changes of settings and remasks."""
+"""The timeline: recorded steps, position, bookmarks, changes of settings, and what steps took back."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from remdm_tui.render.plot import bars
 
 
 class Timeline(Widget):
-    """Two rows: bars of remasks and a track; posts `Moved` on click and drag."""
+    """Two rows: bars of remasked and edited tokens, and a track; posts `Moved` on click and drag."""
 
     DEFAULT_CSS = "Timeline { height: 2; }"
 
@@ -31,7 +31,7 @@ class Timeline(Widget):
         self._ascii = ascii_only
         self._position, self._recorded, self._total = 0, 0, 1
         self._bars = Style()
-        self._remasked: NDArray[np.float64] = np.zeros(0)
+        self._lost: NDArray[np.float64] = np.zeros(0)
         self._marks: tuple[int, ...] = ()
         self._changes: tuple[int, ...] = ()
 
@@ -48,23 +48,23 @@ class Timeline(Widget):
             self.refresh()
 
     def use_bars(self, style: Style) -> None:
-        """Draw the remasks in another style."""
+        """Draw the bars in another style."""
         self._bars = style
         self.refresh()
 
-    def show(self, position: int, recorded: int, total: int, remasked: NDArray[np.float64]) -> None:
-        """Draw `position` and `recorded` in 0 to `total`, and remasks per recorded step."""
+    def show(self, position: int, recorded: int, total: int, lost: NDArray[np.float64]) -> None:
+        """Draw `position` and `recorded` in 0 to `total`, and the tokens that each recorded step remasked or edited."""
         now = (position, recorded, max(total, recorded, 1))
         # another branch may stand at the same position
-        if now != (self._position, self._recorded, self._total) or not np.array_equal(remasked, self._remasked):
+        if now != (self._position, self._recorded, self._total) or not np.array_equal(lost, self._lost):
             self._position, self._recorded, self._total = now
-            self._remasked = remasked
+            self._lost = lost
             self.refresh()
 
     def render_line(self, y: int) -> Strip:
         width, base = self.size.width, self.rich_style
         if y == 0:
-            line = bars(self._remasked, self._total, width, self._ascii)
+            line = bars(self._lost, self._total, width, self._ascii)
             return Strip([Segment(line, base + self._bars)], width)
         full, rest, head, mark, tick = ("=", "-", "O", "#", "v") if self._ascii else ("━", "─", "●", "◆", "▾")
         end = self._cell(self._recorded)

@@ -8,12 +8,13 @@ import pytest
 from rich.cells import cell_len
 
 from engine.debug import laws
-from engine.records import Edit, Frame, Settings
+from engine.records import Change, Edit, Frame, Settings
 from engine.sampling.figures import figures
 from engine.sampling.trace import RunStart, Trace
+from engine.strategies import catalogue
 from remdm_tui.render.panels import Chart
 from remdm_tui.render.shorten import shorten, shorten_message
-from remdm_tui.ui.charts import Bands, RevealConfidence, charts, overlays, per_call
+from remdm_tui.ui.charts import Bands, LostTokens, StepReader, charts, may_edit, overlays, per_call, reveal_confidence
 from remdm_tui.ui.panel_data import (
     GONE,
     active_breakpoints,
@@ -135,7 +136,7 @@ def frames_of(strategy):
 @pytest.mark.parametrize("strategy", ["remdm-cap", "low-confidence"])
 def test_the_curve_of_new_tokens_is_the_figure_of_each_step(strategy):
     trace, frames = frames_of(strategy)
-    read = RevealConfidence()
+    read = StepReader(reveal_confidence)
     read.BUDGET = 60
     curve = read.of(trace, 1)
     expected = [figures(frame, 1).values["confidence_new"] for frame in frames]
@@ -143,10 +144,33 @@ def test_the_curve_of_new_tokens_is_the_figure_of_each_step(strategy):
     assert read.whole
 
 
+def test_tokens_that_are_edited_count_as_lost_like_remasked_ones():
+    trace, frames = frames_of("informed-corrector")
+    lost = [frame.count(Change.REMASKED, 1) + frame.count(Change.EDITED, 1) for frame in frames]
+    assert max(lost) > 0
+    clock = iter(np.arange(1000) * 0.003)
+    slowly = LostTokens(lambda: float(next(clock)))
+    first = slowly.of(trace, 1, catalogue())
+    assert not slowly.whole
+    assert len(first) == len(trace)
+    while not slowly.whole:
+        curve = slowly.of(trace, 1, catalogue())
+    assert curve.tolist() == lost
+    trace, frames = frames_of("remdm-cap")
+    assert LostTokens().of(trace, 1, catalogue()).tolist() == [frame.count(Change.REMASKED, 1) for frame in frames]
+
+
+def test_frames_are_read_for_edits_only_where_a_strategy_may_edit():
+    assert may_edit(frames_of("llada21-edit")[0], catalogue())
+    assert not may_edit(frames_of("remdm-cap")[0], catalogue())
+    # one that is not known may
+    assert may_edit(frames_of("remdm-cap")[0], ())
+
+
 def test_a_curve_is_read_a_few_milliseconds_at_a_time():
     trace, _ = frames_of("remdm-cap")
     clock = iter(np.arange(1000) * 0.003)
-    read = RevealConfidence(lambda: float(next(clock)))
+    read = StepReader(reveal_confidence, lambda: float(next(clock)))
     lengths = [len(read.of(trace, 0))]
     assert not read.whole
     while len(read.of(trace, 0)) < len(trace):
