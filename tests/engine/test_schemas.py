@@ -17,9 +17,9 @@ from engine.recording.recording import Recording
 from engine.records import Branch, Knob, RunChoice, Settings
 
 OLDER = Path(__file__).parents[1] / "fixtures" / "older.remdm"
-PROTOCOL = (8, "b441ff1705b08e16")
+PROTOCOL = (8, "a6421b8e17da9e08")
 """The protocol's number and the digest of its messages."""
-ENTRIES = (3, "8e55fa42f0eba767")
+ENTRIES = (3, "42cc180ed2d7e6b2")
 """The format's number and the digest of the entries that are msgpack."""
 BINARY = (3, "2c29a459b7f71929")
 """The format's number and the digest of what is packed otherwise: kinds of records, heads, columns."""
