@@ -12,7 +12,7 @@ from engine.debug.findings import Violation
 from engine.debug.recorded_laws import check_record
 from engine.records import UNKNOWN_DRAW, Change, Frame, RunChoice, Settings, StrategyInfo
 from engine.sampling.trace import Record
-from engine.strategies import Strategy, asks_network, available, describe
+from engine.strategies import Strategy, asks_network, available, describe, make
 from engine.system.callbacks import ignore
 
 EVENTS = (Change.REVEALED, Change.REMASKED, Change.EDITED)
@@ -162,4 +162,11 @@ def _implied(frame: Frame, infos: Mapping[str, StrategyInfo]) -> bool:
 
 def _claims_to_remask(settings: Settings, kinds: Mapping[str, type[Strategy]]) -> bool:
     kind = kinds.get(settings.strategy)
-    return bool(settings.knobs.get(CLAIM)) if kind is None else kind.remasks
+    if kind is None:
+        return bool(settings.knobs.get(CLAIM))
+    try:
+        made = make(kinds, settings.strategy, settings.knobs)
+    except ValueError:
+        return kind.remasks  # knobs of another version
+    # with some knobs a strategy says that it does not
+    return kind.remasks and made.most_remasks(0.5, 0.25, 1) != 0

@@ -39,6 +39,14 @@ def test_a_strategy_that_promises_no_remask_and_a_run_that_goes_on_are_not_asked
     assert "never-remasks" not in outcomes(written(tmp_path / "part.remdm", start, [next(iter(session))]))
 
 
+@pytest.mark.parametrize(("eta", "asked"), [(0.0, False), (0.5, True)])
+def test_a_strategy_whose_knobs_forbid_remasks_is_not_asked(tmp_path: Path, eta: float, asked: bool) -> None:
+    session = session_of("p2")
+    start = start_of(session)
+    frames = [replace(f, settings=Settings("p2", {"eta": eta})) for f in session_of("mdlm")]
+    assert ("never-remasks" in outcomes(written(tmp_path / "x.remdm", start, frames))) == asked
+
+
 def test_an_unknown_sampler_says_by_a_knob_that_it_remasks(tmp_path: Path) -> None:
     states = reveal_in(SHUFFLED, TOKENS)
     found_by = outcomes(written(tmp_path / "a.remdm", *frames_of(states, knobs={"remasks": True})))
