@@ -10,7 +10,11 @@ from engine.strategies import make_strategy
 from tests.engine.zoo import ZooToy, published, states
 
 OURS = {"gen_length", "temperature", "remasking", "steps", "block_length", "prompt", "calls", "states", "events"}
-"""settings of our runs without guidance or a bias"""
+"""Settings of our runs without guidance or a bias.
+
+Left out are the two networks that may predict the mask: the published code counts it as revealed and leaves it there;
+ours never draws it (SUBS).
+"""
 
 
 def llada() -> list[Any]:
