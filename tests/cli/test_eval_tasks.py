@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from engine.evaluation.results import ITEMS, Figure
+from engine.evaluation.results import ITEMS, Figure, Timing
 from engine.tasks.results import TaskFigure, TaskResults, differences, read_scores
 from remdm_tui.cli import app
 from remdm_tui.commands.eval_tasks import print_task_results
@@ -49,7 +49,7 @@ def test_the_names_of_a_task_are_no_markup(tmp_path: Path, capsys: pytest.Captur
     number = Figure(1.0)
     found = TaskResults(
         1, "0", {"model": {"name": "demo"}, "sampling": sampling}, (TaskFigure(*names, number, 1, None),), 1, number,
-        None, number, None, None, None, None, (), {}, 0, 1.0,
+        None, number, None, None, None, None, (), {}, 0, 1.0, Timing(1.0, 1.0, 8.0, 0.0, 1, 1, "cpu"),
     )  # fmt: skip
     print_task_results(found, tmp_path, as_json=False)
     printed = capsys.readouterr().out

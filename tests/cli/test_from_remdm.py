@@ -74,5 +74,5 @@ def test_what_needs_a_gpu_or_a_data_set_has_valid_options(words: list[str]) -> N
 def test_every_preset_of_the_reference_is_mapped() -> None:
     named = {words[words.index("--preset") + 1] for words in COMMANDS if "--preset" in words}
     # tables of papers and of our own, not commands of the repository
-    ours = {"mini-table", "paper-t-below-l", "paper-t-from-l", "zoo"}
+    ours = {"mini-table", "paper-t-below-l", "paper-t-from-l", "zoo", "llada-countdown", "llada-truthfulqa"}
     assert named == set(presets.preset_names()) - ours
