@@ -36,6 +36,7 @@ from remdm_tui.widgets.figures import FiguresPanel
 from remdm_tui.widgets.key_footer import KeyFooter
 from remdm_tui.widgets.legend import LegendPanel
 from remdm_tui.widgets.map_cells import MapCells
+from remdm_tui.widgets.text_rows import TextRows
 
 
 class WatchScreen(Screen[None]):
@@ -55,18 +56,16 @@ class WatchScreen(Screen[None]):
         """whether the screen has been on top before"""
         plain = self.options.ascii
         # kept, not queried for: the refresh clock may tick once more while the screen is removed
-        self.status = Label("", id="status", markup=False)
+        self.status = TextRows(id="status")
         self.text = TextPanel(controls)
-        self.line = Label("", id="line", markup=False)
+        self.line = TextRows(id="line")
         """the figures, where there is no room for their panel"""
-        self.figures = FiguresPanel(id="figures", markup=False)
-        self.figures.can_focus = True
+        self.figures = FiguresPanel(id="figures")
         self.knobs = KnobsPanel(controls)
         self.knobs_box = Vertical(id="knobs-box", classes="box")
         self.branches = BranchesPanel(controls, self.text.look_at)
         self.branches_box = Vertical(id="branches-box", classes="box")
         self.curves = CurvesPanel(ascii_only=plain, id="curves")
-        self.curves.can_focus = True
         self.timeline = TimelinePanel(controls)
         self.banner = Label("", id="banner", markup=False)
         self.colour_key = ColourKey(self, controls, self.text)

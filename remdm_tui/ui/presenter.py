@@ -36,6 +36,7 @@ from remdm_tui.watch.panes import LETTERS, Pane
 from remdm_tui.widgets.figures import figures_line
 from remdm_tui.widgets.inspector import prediction_text, story_text
 from remdm_tui.widgets.panes import Caption
+from remdm_tui.widgets.text_rows import PLAIN
 
 MARKS: dict[Severity, tuple[str, str]] = {"failure": ("✗ ", "x "), "hint": ("› ", "> "), "note": ("", "")}
 """What a message begins with, so that its kind does not rest on colour; in ASCII the second."""
@@ -145,7 +146,7 @@ class Presenter:
         name = sanitize(session.state.choice.name, cells=True)
         right = panel_data.waiting_status(failed, plain)
         line = panel_data.status(name, [f"seed {session.seed}"], right, self.screen.app.size.width - 2, plain)
-        self.screen.status.update(f" {line} ", layout=False)
+        self._write_header(line)
 
     def _draw_failure(self, failure: Failure | None) -> None:
         """Draw the traceback of a strategy below the text."""
@@ -174,8 +175,26 @@ class Presenter:
 
     # -- the panels
 
+    def draw_step(self) -> None:
+        """Draw header, figures and values of the curves, unless the text shows another step than the session's."""
+        trace = self.session.trace
+        if trace is None or not self.texts.in_step:
+            return
+        self._draw_status(trace)
+        panes = self.screen.panes.group.panes
+        if panes:
+            self.screen.panes.caption([self._caption(letter, pane) for letter, pane in zip(LETTERS, panes)])
+        self._answer = self._judged(trace)
+        reading = panel_data.reading(
+            trace, self.session.position, self.session.sample, self._steps_per_second, self._answer
+        )
+        self.screen.figures.show(reading)
+        self.screen.line.write([((figures_line(reading, self.screen.app.size.width - 2), PLAIN),)])
+        if self.screen.curves.size.height:
+            self.screen.curves.show_values(self._curves(trace))
+
     def draw_panels(self) -> bool:
-        """Draw inspector, captions, timeline and status; return whether the side panels must follow."""
+        """Draw inspector, step, maps and timeline; return whether the side panels must follow."""
         session, screen = self.session, self.screen
         self._draw_inspector()
         self.draw_maps()
@@ -183,7 +202,7 @@ class Presenter:
         if trace is None:
             return False
         self._steps_per_second = self._pace(len(trace))
-        self._answer = self._judged(trace)
+        self.draw_step()
         state = (
             self._answer, trace, len(trace), sample, screen.app.size, screen.curves.size, player, session.made,
             session.upcoming, round(self._steps_per_second, 1),
@@ -192,14 +211,12 @@ class Presenter:
         )  # fmt: skip
         if not self._drawn.is_new("panels", state):
             return False
-        total, panes = total_on_screen(screen.panes, trace), screen.panes.group.panes
-        if panes:
+        if screen.panes.group.panes:
             self._report_end()
-            screen.panes.caption([self._caption(letter, pane) for letter, pane in zip(LETTERS, panes)])
+        total = total_on_screen(screen.panes, trace)
         screen.timeline.use_marks(screen.timeline.bookmarks)
         screen.timeline.use_changes(panel_data.settings_changes(trace))
         self._draw_timeline(trace, total)
-        self._draw_status(trace)
         return True
 
     @property
@@ -215,27 +232,20 @@ class Presenter:
     def draw_side(self) -> None:
         """Draw the panels beside the text."""
         session, screen = self.session, self.screen
-        trace, position = session.trace, session.position
+        trace = session.trace
         if trace is None:
             return
         branches, several = session.debug.branches, len(session.recording.branches) > 1
         screen.branches_box.set_class(several, "-several")
         if several:
             screen.branches.show(branches.rows(), branches.current, branches.against)
-        reading = panel_data.reading(trace, position, session.sample, self._steps_per_second, self._answer)
-        screen.figures.show(reading)
-        line = figures_line(reading, screen.app.size.width - 2)
-        if self._drawn.is_new("line", line):
-            screen.line.update(line, layout=False)
         if not self._lost.whole:
             self._draw_timeline(trace, total_on_screen(screen.panes, trace))
         if screen.curves.size.height:
             self.revealed.whole = True
-            curves = self._curves(trace, position)
-            if session.training is not None and not screen.panes.group.panes:
-                curves.insert(1, charts.loss_chart(session.training))
             changes = panel_data.settings_changes(trace)
-            screen.curves.show(curves, total_on_screen(screen.panes, trace), session.player.position, changes)
+            total = total_on_screen(screen.panes, trace)
+            screen.curves.show(self._curves(trace), total, self.texts.position, changes)
 
     def _judged(self, trace: Record) -> str:
         """Return the answer on screen, and whether it is right; empty where no task is asked."""
@@ -301,13 +311,15 @@ class Presenter:
         calls = frame.network_calls / len(frame.tokens)
         return Caption(name, f"{until}{counted(calls, 'call', form='.4g')}, {left}")
 
-    def _curves(self, trace: Record, position: int) -> list[Chart | Overlay]:
-        """Return the curves of the run; with panes, overlaid."""
-        group, sample = self.screen.panes.group, self.session.sample
+    def _curves(self, trace: Record) -> list[Chart | Overlay]:
+        """Return the curves of the run, with their values at the step that the text shows; with panes, overlaid."""
+        group, sample, at = self.screen.panes.group, self.session.sample, self.texts.position
         if not group.panes:
             bands = self.bands if charts.has_band(trace, self.session.strategies) else None
-            return list(charts.charts(trace, position, sample, bands, self.revealed.of(trace, sample)))
-        panes = [(letter, pane.record, group.position(pane.record)) for letter, pane in zip(LETTERS, group.panes)]
+            found = charts.charts(trace, min(at, len(trace)), sample, bands, self.revealed.of(trace, sample))
+            training = self.session.training
+            return [*found[:1], *([] if training is None else [charts.loss_chart(training)]), *found[1:]]
+        panes = [(letter, one.record, min(at, len(one.record))) for letter, one in zip(LETTERS, group.panes)]
         revealed = {letter: self.revealed.of(record, sample) for letter, record, _ in panes}
         return list(charts.overlays(panes, sample, revealed))
 
@@ -320,9 +332,10 @@ class Presenter:
             parts.insert(0, "small terminal: text only")
         at = panel_data.progress(trace, session.position)
         right = panel_data.play_status(session.player, at, plain, size.width < NARROW, session.phase)
-        line = panel_data.status(name, parts, right, size.width - 2, plain)
-        if self._drawn.is_new("status", line):
-            self.screen.status.update(f" {line} ", layout=False)
+        self._write_header(panel_data.status(name, parts, right, size.width - 2, plain))
+
+    def _write_header(self, line: str) -> None:
+        self.screen.status.write([((f" {line} ", PLAIN),)])
 
     def _header(self) -> list[str]:
         """Return the parts of the header behind the model's name, the most important first."""

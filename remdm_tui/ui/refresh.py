@@ -18,13 +18,13 @@ from remdm_tui.ui.presenter import Presenter
 PAINTS = 60
 """Paints a second at most."""
 PANELS = 5
-"""Refreshes a second of everything but the grid while playing."""
+"""Refreshes a second of what shows the whole run while playing: maps, timeline, curves."""
 RUSHED = 2
 """The same while the sampler runs as fast as it can: a refresh of everything costs as much as five of the grid."""
 SIDE_EVERY = 2
-"""Refreshes of header and timeline for one of the side panels meanwhile: figures and curves cost as much as both."""
+"""Refreshes of maps and timeline for one of the curves meanwhile: these cost as much as both."""
 LEAFED = 20
-"""The same while the user moves through the record: only the grid keeps up with every key."""
+"""The same while the user moves through the record: only text, header and figures keep up with every key."""
 BUDGET = 0.05
 """Share of a core that the terminal may take from a sampler that runs as fast as it can."""
 STALEST = 0.2
@@ -57,9 +57,9 @@ class RefreshClock:
         self._ticks = 0
         """ticks since the panels were drawn"""
         self._side_due = False
-        """whether the last tick has left the side panels to the next"""
+        """whether the last tick has left the curves to the next"""
         self._sides = SIDE_EVERY - 1
-        """refreshes of header and timeline since the side panels were drawn"""
+        """refreshes of maps and timeline since the curves were drawn"""
         self._fast: Timer | None = None
         self._slow: Timer | None = None
 
@@ -147,6 +147,8 @@ class RefreshClock:
         ready = (due or not self._saving()) and (presenter.texts.whole or not self.session.player.playing)
         start = self._clock(), time.process_time()
         if presenter.draw_grids(ready, room):
+            # in the same frame, so that text, header and figures are of one step in each
+            presenter.draw_step()
             self._painted = start
         self._behind = not (presenter.texts.whole and presenter.texts.colours_whole)
 

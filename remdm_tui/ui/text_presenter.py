@@ -35,6 +35,21 @@ class TextPresenter:
         """whether the colours of the texts have all steps that they depend on"""
         self.maps_whole = True
         """whether the maps have all that is recorded"""
+        self._step: tuple[object, ...] = ()
+        """what the texts show, in the terms of `_wanted`"""
+        self.position = 0
+        """the player's position that the texts show"""
+
+    @property
+    def in_step(self) -> bool:
+        """Whether the texts show the session's step: while playing they may be behind it."""
+        return self._step == self._wanted()
+
+    def _wanted(self) -> tuple[object, ...]:
+        """Return sample, records and positions of the session's step."""
+        session, group = self.session, self.screen.panes.group
+        records = [pane.record for pane in group.panes] or ([] if session.trace is None else [session.trace])
+        return session.sample, *((record, group.position(record)) for record in records)
 
     @property
     def whole(self) -> bool:
@@ -77,6 +92,8 @@ class TextPresenter:
                 drawn = True
             elif not grid.whole:
                 grid.go_on(room // len(shown))
+        if ready:
+            self._step, self.position = self._wanted(), session.player.position
         return drawn
 
     def _solution(self, model: ModelInfo, record: Record, position: int) -> NDArray[np.int64] | None:

@@ -9,20 +9,20 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.text import Text
+from rich.style import Style
 from textual import events
 from textual.message import Message
-from textual.widgets import Static
 
 from remdm_tui.render.panels import Chart, Overlay
 from remdm_tui.render.plot import ascii_rows, characters, dots
 from remdm_tui.render.shorten import fit, shorten
+from remdm_tui.widgets.text_rows import BOLD, DIM, PLAIN, StyledRow, TextRows, row_of
 
 LINES = {True: ("#56b4e9", "#e69f00", "#00c08b", "#e08fc0"), False: ("#0068a8", "#9c5700", "#00724f", "#a0307c")}
 """Colours of the branches that are laid over one another, in dark themes and in light ones."""
 
 
-class CurvesPanel(Static):
+class CurvesPanel(TextRows, can_focus=True):
     """As many stacked charts as fit; posts `StepPointed` on a click."""
 
     DEFAULT_CSS = "CurvesPanel { height: 1fr; }"
@@ -45,6 +45,8 @@ class CurvesPanel(Static):
         super().__init__(id=id)
         self._ascii = ascii_only
         self._shown: tuple[Sequence[Chart | Overlay], int, int, Sequence[int]] | None = None
+        self._headings: list[int] = []
+        """the rows of the charts' headings"""
 
     def show(
         self, charts: Sequence[Chart | Overlay], total: int, position: int, changes: Sequence[int] = ()
@@ -58,25 +60,51 @@ class CurvesPanel(Static):
         least = self.OVERLAID if isinstance(charts[0], Overlay) else self.ROWS
         room = max(1, self.size.height // (least + 1))
         charts = charts[:room]
-        text = Text(no_wrap=True)
-        for number, (chart, rows) in enumerate(zip(charts, shares(self.size.height, len(charts)), strict=True)):
-            if number:
-                text.append("\n")
+        drawn: list[StyledRow] = []
+        self._headings = []
+        for chart, rows in zip(charts, shares(self.size.height, len(charts)), strict=True):
+            self._headings.append(len(drawn))
+            drawn.append(self._heading(chart, width))
             if isinstance(chart, Overlay):
-                text.append_text(self._overlay(chart, total, position, width, rows))
+                drawn += self._overlay(chart, total, position, width, rows)
             else:
-                text.append_text(self._chart(chart, total, position, width, rows, changes))
-        # Textual would render the same text again
-        if text != self.content:
-            self.update(text, layout=False)
+                drawn += self._chart(chart, total, position, width, rows, changes)
+        self.write(drawn)
+
+    def show_values(self, charts: Sequence[Chart | Overlay]) -> None:
+        """Write the values of these charts over the curves that are drawn: they cost a small part of what curves do."""
+        rows = list(self.rows)
+        for y, chart in zip(self._headings, charts):
+            rows[y] = self._heading(chart, self.size.width)
+        self.write(rows)
+
+    def _heading(self, chart: Chart | Overlay, width: int) -> StyledRow:
+        if isinstance(chart, Chart):
+            return ((heading(chart.label, chart.value, width, self._ascii), BOLD),)
+        values = "".join(f" {letter} {value}" for (letter, _), value in zip(chart.curves, chart.values, strict=True))
+        title = heading(chart.label, values, width, self._ascii)
+        styles = [BOLD] * len(title)
+        if not self._plain:
+            for (letter, _), value, colour in zip(chart.curves, chart.values, self._colours):
+                at, written = max(0, title.rfind(f"{letter} {value}")), len(f"{letter} {value}")
+                styles[at : at + written] = [BOLD + colour] * len(styles[at : at + written])
+        return row_of(title, styles)
+
+    @property
+    def _plain(self) -> bool:
+        """Whether letters, not colours, tell the curves of several branches apart."""
+        return self._ascii or self.app.no_color
+
+    @property
+    def _colours(self) -> list[Style]:
+        return [Style(color=colour) for colour in LINES[self.app.current_theme.dark]]
 
     def _chart(
         self, chart: Chart, total: int, position: int, width: int, rows: int, changes: Sequence[int]
-    ) -> Text:  # fmt: skip
+    ) -> list[StyledRow]:  # fmt: skip
         if chart.own:
             total, changes = len(chart.values), ()
-        text = Text(no_wrap=True)
-        text.append(heading(chart.label, chart.value, width, self._ascii), style="bold")
+        drawn: list[StyledRow] = []
         curve = dots(chart.values, total, chart.top, width, rows)
         reference = (
             np.zeros_like(curve) if chart.reference is None else dots(chart.reference, total, chart.top, width, rows)
@@ -97,30 +125,19 @@ class CurvesPanel(Static):
                     line = line[:x] + ("v" if self._ascii else "▾") + line[x + 1 :]
             if not (chart.own or curve[y, mark] or reference[y, mark]):
                 line = line[:mark] + ("|" if self._ascii else "│") + line[mark + 1 :]
-            row = Text("\n" + line)
             # the reference alone is dim; where both meet the curve wins
-            for at in np.flatnonzero((reference[y] != 0) & (curve[y] == 0)):
-                row.stylize("dim", int(at) + 1, int(at) + 2)
+            styles = [DIM if alone else PLAIN for alone in ((reference[y] != 0) & (curve[y] == 0)).tolist()]
             if not chart.own:
-                row.stylize("bold" if curve[y, mark] else "dim", mark + 1, mark + 2)
-            text.append_text(row)
-        return text
+                styles[mark] = BOLD if curve[y, mark] else DIM
+            drawn.append(row_of(line, styles))
+        return drawn
 
-    def _overlay(self, chart: Overlay, total: int, position: int, width: int, rows: int) -> Text:
+    def _overlay(self, chart: Overlay, total: int, position: int, width: int, rows: int) -> list[StyledRow]:
         """Draw all curves in one field, each in its colour; where curves coincide, colours take turns.
 
         Without colour their letters take turns along them.
         """
-        plain = self._ascii or self.app.no_color
-        colours = LINES[self.app.current_theme.dark]
-        values = "".join(f" {letter} {value}" for (letter, _), value in zip(chart.curves, chart.values, strict=True))
-        text = Text(no_wrap=True)
-        title = Text(heading(chart.label, values, width, self._ascii), style="bold")
-        if not plain:
-            for (letter, _), value, colour in zip(chart.curves, chart.values, colours):
-                at = title.plain.rfind(f"{letter} {value}")
-                title.stylize(colour, max(0, at), at + len(f"{letter} {value}"))
-        text.append_text(title)
+        plain, colours, drawn = self._plain, self._colours, list[StyledRow]()
         layers = [dots(values, total, chart.top, width, rows) for _, values in chart.curves]
         field = np.bitwise_or.reduce(layers)
         lines = ascii_rows([field], ".") if self._ascii else characters(field)
@@ -131,19 +148,15 @@ class CurvesPanel(Static):
             shown = list(line)
             if not field[y, mark]:
                 shown[mark] = "|" if self._ascii else "│"
-            bold = []
+            styles = [PLAIN] * width
             for (letter, _), where in zip(chart.curves, letters, strict=True):
                 for x in np.flatnonzero(where[y]).tolist():
-                    shown[x] = letter
-                    bold.append(x)
-            row = Text("\n" + "".join(shown))
-            for x in bold:
-                row.stylize("bold", x + 1, x + 2)
+                    shown[x], styles[x] = letter, BOLD
             for x in () if plain else np.flatnonzero(field[y]).tolist():
                 here = [number for number, layer in enumerate(layers) if layer[y, x]]
-                row.stylize(colours[here[x % len(here)]], x + 1, x + 2)
-            text.append_text(row)
-        return text
+                styles[x] = colours[here[x % len(here)]]
+            drawn.append(row_of(shown, styles))
+        return drawn
 
     def on_resize(self) -> None:
         # what opens above or below changes the height, and nothing else draws the charts again then

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 
-from rich.text import Text
 from textual.geometry import Size
-from textual.widgets import Static
 
 from engine.sampling.figures import FIGURES
 from remdm_tui.render.panels import Reading
 from remdm_tui.render.shorten import shorten
+from remdm_tui.widgets.text_rows import PLAIN, TextRows
 
 ORDER = (
     "t", "alpha", "sigma", "masked", "revealed", "remasked", "calls", "per_call", "confidence", "confidence_new",
@@ -22,26 +21,23 @@ PER_CALL = ("tok/NFE", "-")
 """Label of the committed tokens for each network call, and its value before the first."""
 
 
-class FiguresPanel(Static):
+class FiguresPanel(TextRows, can_focus=True):
     """Two columns of label and value."""
 
     DEFAULT_CSS = "FiguresPanel { height: auto; }"
-    _lines = 0
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        """Return the number of lines: they are laid out for the width, not wrapped."""
-        return max(1, self._lines)
+        """Return the number of lines: at a new width they are written again, not wrapped."""
+        return max(1, len(self.rows))
 
     def show(self, reading: Reading) -> None:
-        width = max(24, self.size.width)
-        rows = _rows(reading)
+        width, count = max(24, self.size.width), len(self.rows)
         answer = [shorten(reading.answer, width)] if reading.answer else []
-        text = Text("\n".join([*answer, *(_line(left, right, width) for left, right in rows)]), no_wrap=True)
-        lines = 1 + text.plain.count("\n")
-        # a new layout of the screen costs more than all that is drawn here
-        if text != self.content:
-            self.update(text, layout=lines != self._lines)
-        self._lines = lines
+        lines = [*answer, *(_line(left, right, width) for left, right in _rows(reading))]
+        self.write([((line, PLAIN),) for line in lines])
+        # laying the screen out again costs more than all that is drawn here
+        if len(self.rows) != count:
+            self.refresh(layout=True)
 
 
 SHORT = ("masked", "remasked", "calls", "entropy", "confidence", "sigma", "alpha")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 
-from rich.segment import Segment
 from rich.style import Style
 from textual.geometry import Region
 from textual.strip import Strip
@@ -21,6 +20,7 @@ from remdm_tui.render.ranges import joined
 from remdm_tui.render.viewport import Viewport, cells_at, resized, reveal
 from remdm_tui.widgets.colour_system import colour_system
 from remdm_tui.widgets.painted_map import PaintedMap, block_style, recent_plates, sign_style
+from remdm_tui.widgets.strips import shown_style
 
 READING = 0.008
 """Seconds that one tick may spend on reading columns."""
@@ -196,10 +196,7 @@ class MapView(Widget):
             style = block_style(self._table, front, back)
         else:
             style = sign_style(self._table, front, self.rich_style)
-        segments = [Segment(" ", style)]
-        for line_filter in self.get_line_filters():
-            segments = line_filter.apply(segments, self.background_colors[1])
-        return segments[0].style or style
+        return shown_style(self, style)
 
     def notify_style_update(self) -> None:
         super().notify_style_update()

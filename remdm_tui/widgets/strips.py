@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
+from textual.widget import Widget
 
 _STYLE = itemgetter(1)
 
@@ -70,3 +71,11 @@ class RunStrip(Strip):
                 for text, style in zip(self._texts, self._styles, strict=True)
             ])  # fmt: skip
         return self._render_cache
+
+
+def shown_style(widget: Widget, style: Style) -> Style:
+    """Return a style as the terminal can show it: without colour, or with the theme's for numbered ones."""
+    segments, background = [Segment(" ", style)], widget.background_colors[1]
+    for line_filter in widget.get_line_filters():
+        segments = line_filter.apply(segments, background)
+    return segments[0].style or style

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
 from itertools import accumulate
 
 import numpy as np
@@ -22,7 +21,7 @@ from remdm_tui.render.text_lines import GAP, Lines
 from remdm_tui.render.token_codes import codes_of, styles_of
 from remdm_tui.render.typeset import BLANK, HIDDEN, Canvas, Type, typeset
 from remdm_tui.render.typeset_grid import typeset_grid
-from remdm_tui.widgets.strips import RunStrip
+from remdm_tui.widgets.strips import RunStrip, shown_style
 
 SLACK = 8
 """Blank rows that may follow a text which does not fit on the screen."""
@@ -231,28 +230,16 @@ class TokenView(ScrollView):
     def _base(self) -> Style:
         """Return the widget's own style, cached per theme."""
         if self._base_style is None:
-            (self._base_style,) = self._filtered([self.rich_style])
+            self._base_style = shown_style(self, self.rich_style)
         return self._base_style
 
     def _all_styles(self) -> dict[int, Style]:
         """Return the style of every code."""
         if not self._styles:
-            own = styles_of(self._palette)
             base = self.rich_style
-            mixed = self._filtered([base + style for style in own.values()])
-            self._styles = dict(zip(own, mixed, strict=True))
+            own = styles_of(self._palette)
+            self._styles = {code: shown_style(self, base + style) for code, style in own.items()}
         return self._styles
-
-    def _filtered(self, styles: Sequence[Style]) -> list[Style]:
-        """Return the styles as the terminal can show them: without colour, or with the theme's for numbered ones."""
-        filters, background = self.get_line_filters(), self.background_colors[1]
-        found = []
-        for style in styles:
-            segments = [Segment(" ", style)]
-            for line_filter in filters:
-                segments = line_filter.apply(segments, background)
-            found.append(segments[0].style or style)
-        return found
 
     def _restyle(self) -> None:
         self._styles.clear()

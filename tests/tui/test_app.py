@@ -71,6 +71,11 @@ def text_of(app):
     return "\n".join(grid.render_line(y).text for y in range(grid.size.height))
 
 
+def written(widget):
+    """What a widget that draws its own lines shows."""
+    return "\n".join(widget.render_line(y).text for y in range(widget.size.height))
+
+
 async def test_a_run_starts_all_masked():
     async with watching().run_test(size=(120, 40)) as pilot:
         await settle(pilot)
@@ -261,7 +266,7 @@ async def test_samples_of_a_batch_are_leafed_through():
         first = text_of(pilot.app)
         await pilot.press("b")
         await settle(pilot)
-        assert "sample 2/3" in str(pilot.app.query_one("#status").render())
+        assert "sample 2/3" in written(pilot.app.main.status)
         assert text_of(pilot.app) != first
         await pilot.press("B")
         await settle(pilot)
@@ -551,7 +556,7 @@ async def test_the_layout_fits_the_terminal(size, side, curves):
 async def test_a_small_terminal_says_that_it_shows_less():
     async with watching().run_test(size=(50, 12)) as pilot:
         await settle(pilot)
-        assert "small terminal" in str(pilot.app.query_one("#status").render())
+        assert "small terminal" in written(pilot.app.main.status)
 
 
 async def test_ascii_mode_draws_in_ascii():
@@ -659,13 +664,12 @@ async def test_at_full_speed_no_beat_draws_everything_and_what_rests_is_whole(mo
 
     monkeypatch.setattr(RefreshClock, "tick", ticked)
     async with app.run_test(size=(120, 40)) as pilot:
-        await settle(pilot, lambda app: sum(len(beat) for beat in beats) >= 8)
+        await settle(pilot, lambda app: sum("draw_side" in {name for name, _ in beat} for beat in beats) >= 2)
         assert app.refresh_clock.rushing
-        drawn = [[name for name, _ in beat] for beat in beats if beat]
-        status, side = ["_draw_status"], ["draw_side"]
-        assert drawn[:5] == [status, side, status, status, side]
+        drawn = [{name for name, _ in beat} for beat in beats if beat]
+        assert {"_draw_status", "draw_side"} not in drawn
+        assert drawn.count({"_draw_status"}) > 2 * drawn.count({"draw_side"})
         await pilot.press("space")
         await settle(pilot)
-        assert [beat for beat in beats if beat][-1] == [
-            ("_draw_status", app.watching.position), ("draw_side", app.watching.position),
-        ]  # fmt: skip
+        at = app.watching.position
+        assert {("_draw_status", at), ("draw_side", at)} in map(set, beats)

@@ -16,7 +16,7 @@ from remdm_tui.watch.branches import describe_changes
 from remdm_tui.watch.notices import Notice
 from remdm_tui.watch.run_recording import RunRecording
 from tests.tui.scripted import ScriptedLink
-from tests.tui.test_app import CAP, banner, settle, watching
+from tests.tui.test_app import CAP, banner, settle, watching, written
 from tests.waiting import seen
 
 
@@ -48,7 +48,7 @@ async def test_a_knob_turned_in_the_past_forks_and_keeps_what_was_recorded():
         assert (len(main), len(branch)) == (20, 12)
         assert branch.frame(11).settings.knobs["eta"] > main.frame(11).settings.knobs["eta"]
         assert np.array_equal(branch.frame(10).tokens, main.frame(10).tokens)
-        assert "branch 1" in str(app.main.status.render())
+        assert "branch 1" in written(app.main.status)
 
 
 async def test_a_second_notch_turns_the_new_branch_and_begins_no_other():

@@ -21,7 +21,7 @@ from remdm_tui.watch.findings import suspect
 from remdm_tui.watch.notices import THIS_RUN, Notice
 from tests.engine.recordings import recorded
 from tests.tui.scripted import ScriptedLink
-from tests.tui.test_app import banner, settle, watching
+from tests.tui.test_app import banner, settle, watching, written
 from tests.waiting import seen
 
 OWN = StrategyInfo("own", "", "", "time", (KnobInfo("eta", 0.1, "", 0, 1),))
@@ -192,10 +192,10 @@ def test_a_law_is_about_the_tokens_that_its_formula_names(tmp_path):
 async def test_active_breakpoints_stand_in_the_header():
     async with watching(breakpoints=("remasked > 4",)).run_test(size=(120, 40)) as pilot:
         await settle(pilot)
-        await seen(pilot, lambda app: "■ remasked > 4" in str(app.main.status.render()))
+        await seen(pilot, lambda app: "■ remasked > 4" in written(app.main.status))
         pilot.app.watching.debug.toggle_breakpoint(1)
         pilot.app.controls.wake()
-        await seen(pilot, lambda app: "■ remasked" not in str(app.main.status.render()))
+        await seen(pilot, lambda app: "■ remasked" not in written(app.main.status))
 
 
 def with_file(strategy=OWN):

@@ -27,7 +27,7 @@ from remdm_tui.watch.key_names import key
 from tests.engine.texts import VOCABULARY, write_texts
 from tests.tui.scripted import ScriptedLink
 from tests.tui.terminal import Terminal
-from tests.tui.test_app import CAP
+from tests.tui.test_app import CAP, written
 from tests.waiting import seen
 
 
@@ -179,8 +179,8 @@ async def test_the_training_step_stands_in_the_header_and_the_loss_among_the_cur
     (tmp_path / "log.jsonl").write_text('{"step": 1200, "loss": 5.25, "steps": 9000}\n')
     options = WatchOptions(CAP, ModelChoice(str(tmp_path)), steps=8, length=16, follow=True, paused=True)
     async with WatchApp(options, ScriptedLink).run_test(size=(160, 48)) as pilot:
-        await seen(pilot, lambda app: "training 1,200/9,000" in str(app.main.status.render()))
-        await seen(pilot, lambda app: "5.250 at step 1,200" in str(app.main.curves.render()))
+        await seen(pilot, lambda app: "training 1,200/9,000" in written(app.main.status))
+        await seen(pilot, lambda app: "5.250 at step 1,200" in written(app.main.curves))
 
 
 def test_a_model_that_is_not_of_the_last_checkpoint_says_so(person: Person) -> None:

@@ -19,7 +19,7 @@ from remdm_tui.watch.notices import Notice
 from remdm_tui.watch.phase import Dead, EngineFailed
 from remdm_tui.watch.run_recording import RunRecording
 from tests.tui.scripted import ScriptedLink
-from tests.tui.test_app import settle, watching
+from tests.tui.test_app import settle, watching, written
 from tests.waiting import seen
 
 SIZE = (80, 24)
@@ -234,7 +234,7 @@ async def test_a_recording_refuses_an_edit_before_it_asks_for_anything(tmp_path)
 
 async def test_without_a_model_header_and_text_say_so(tmp_path):
     async with failed(tmp_path) as pilot:
-        await seen(pilot, lambda app: "no model" in str(app.main.status.content))
+        await seen(pilot, lambda app: "no model" in written(app.main.status))
         assert any(
             "No model is loaded. m picks one" in "".join(part.text for part in line) for line in look(pilot.app)[1]
         )

@@ -194,8 +194,8 @@ def test_tokens_per_call_count_what_stands_over_the_calls_of_one_sample():
 def test_a_tick_marks_a_change_on_curves_and_timeline():
     panel = CurvesPanel(ascii_only=True)
     chart = Chart("a", np.zeros(10), 1.0)
-    top = panel._chart(chart, 10, 0, 20, 3, (5,)).plain.splitlines()[1]
-    assert top[10] == "v"
+    top = panel._chart(chart, 10, 0, 20, 3, (5,))[0]
+    assert "".join(text for text, _ in top)[10] == "v"
 
 
 def test_the_band_is_the_laws_own_and_no_point_is_computed_twice(monkeypatch):

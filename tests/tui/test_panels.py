@@ -3,7 +3,7 @@
 import pytest
 
 from remdm_tui.widgets.token_grid import TokenGrid
-from tests.tui.test_app import settle, watching
+from tests.tui.test_app import settle, watching, written
 from tests.waiting import seen
 
 NAMES = {"1": "text", "2": "map", "3": "step", "4": "knobs", "5": "curves"}
@@ -79,7 +79,7 @@ async def test_a_low_terminal_shows_the_curves_beside_the_text_when_they_are_wan
         await pilot.press("5")
         await seen(pilot, lambda app: on_screen(app) == {"text", "curves"})
         assert pilot.app.query_one(TokenGrid).size.width == width
-        assert "masked" in str(pilot.app.main.curves.render())
+        assert "masked" in written(pilot.app.main.curves)
 
 
 @pytest.mark.parametrize("size", [(120, 40), (80, 24)])
