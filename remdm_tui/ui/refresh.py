@@ -91,7 +91,7 @@ class RefreshClock:
         panels = not side and self._panels_due(now)
         # a slow line skips frames, not keys, and has no room for both at once
         panels = panels and not self._backed_up
-        alone = panels and now - self._panelled >= 1 / PANELS and self._writer is not None and self._writer.narrow
+        alone = panels and self._panels_alone(now)
         try:
             self._draw(panels, grid=not (alone or side))
             if side:
@@ -115,6 +115,11 @@ class RefreshClock:
             # the panels read the record, and that may be a file
             if not self.session.damaged():
                 raise
+
+    def _panels_alone(self, now: float) -> bool:
+        """Return whether the grid must wait for the panels; while the clock rests there is nothing to draw."""
+        due = not self.resting and now - self._panelled >= 1 / PANELS
+        return due and self._writer is not None and self._writer.narrow
 
     def _panels_due(self, now: float) -> bool:
         self._ticks += 1

@@ -147,6 +147,23 @@ async def test_what_is_drawn_is_fitted_to_what_the_line_of_the_driver_carries(
         assert set(rooms) == {writer.room}
 
 
+async def test_a_resting_screen_on_a_slow_line_is_not_woken_by_its_own_clock(
+    slow: tuple[MeteredWriter, Line], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer, _ = slow
+    paint(writer, 30_000)
+    app = watching(steps=8)
+    monkeypatch.setattr(Driven, "writer", writer, raising=False)
+    async with app.run_test() as pilot:
+        monkeypatch.setattr(app, "_driver", Driven(app, size=app.size))
+        await settle(pilot)
+        clock = app.refresh_clock
+        # as after the panels have stood for a while
+        clock._panelled -= 1
+        clock._listen()
+        assert clock.resting
+
+
 def canvas(length: int, seed: int) -> Canvas:
     rng = np.random.default_rng(seed)
     tokens = rng.integers(0, 10, length).astype(np.int32)
