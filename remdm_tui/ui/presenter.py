@@ -12,7 +12,6 @@ from textual.content import Content
 from engine.debug.laws import EXPECTED
 from engine.records import ModelInfo
 from engine.sampling.trace import Record
-from engine.text.counts import counted
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.link.answers import AnswerProcess
 from remdm_tui.render.canvas import sampling
@@ -23,7 +22,6 @@ from remdm_tui.render.progress_line import loading_line, steps_line
 from remdm_tui.render.shorten import shorten, shorten_message
 from remdm_tui.render.text_layout import TokenTexts
 from remdm_tui.screens.watch import WatchScreen
-from remdm_tui.settings.pane_spec import titled
 from remdm_tui.ui import charts, panel_data
 from remdm_tui.ui.drawn import LastDrawn
 from remdm_tui.ui.text_presenter import TextPresenter, total_on_screen
@@ -32,10 +30,10 @@ from remdm_tui.watch.branches import describe_changes
 from remdm_tui.watch.findings import Failure, describe_law
 from remdm_tui.watch.inspector import named_parts
 from remdm_tui.watch.notices import Notice, Progress, Severity
-from remdm_tui.watch.panes import LETTERS, Pane
+from remdm_tui.watch.panes import LETTERS
+from remdm_tui.watch.training_log import Losses
 from remdm_tui.widgets.figures import figures_line
 from remdm_tui.widgets.inspector import prediction_text, story_text
-from remdm_tui.widgets.panes import Caption
 from remdm_tui.widgets.text_rows import PLAIN
 
 MARKS: dict[Severity, tuple[str, str]] = {"failure": ("✗ ", "x "), "hint": ("› ", "> "), "note": ("", "")}
@@ -98,7 +96,8 @@ class Presenter:
             face = GridFace.of(model, plain)
             screen.panes.use_pieces(TokenTexts.of(model.pieces, plain, model.fragments), face)
             screen.colour_key.use_layout(model.layout)
-            self._draw_model(model)
+        if session.model is not None and self._drawn.is_new("title", (session.model, session.model_step)):
+            self._draw_model(session.model)
 
     def _message(self) -> Notice:
         """Return the notice, or else what was found at the step on screen."""
@@ -145,8 +144,14 @@ class Presenter:
         session, plain = self.session, self.options.ascii
         name = sanitize(session.state.choice.name, cells=True)
         right = panel_data.waiting_status(failed, plain)
-        line = panel_data.status(name, [f"seed {session.seed}"], right, self.screen.app.size.width - 2, plain)
+        more = [*panel_data.training_step(session.training), f"seed {session.seed}"]
+        line = panel_data.status(name, more, right, self.screen.app.size.width - 2, plain)
         self._write_header(line)
+
+    def _draw_training(self, losses: Losses) -> None:
+        """Draw the training run whose first checkpoint is waited for."""
+        self._draw_waiting(self.session.failure is not None)
+        self.screen.curves.show([charts.loss_chart(losses)], 1, 0)
 
     def _draw_failure(self, failure: Failure | None) -> None:
         """Draw the traceback of a strategy below the text."""
@@ -159,7 +164,8 @@ class Presenter:
     def _draw_model(self, model: ModelInfo) -> None:
         """Draw the model and its device above the text."""
         where = f" on {self.options.where}" if self.options.where else ""
-        name = sanitize(placement(model), cells=True) + where
+        step = "" if self.session.model_step is None else f" of step {self.session.model_step:,}"
+        name = sanitize(placement(model), cells=True) + where + step
         name = f"{self.screen.title_key('text')} {name}"
         self.screen.text.border_title = Content(name.replace("│", "|") if self.options.ascii else name)
 
@@ -181,9 +187,7 @@ class Presenter:
         if trace is None or not self.texts.in_step:
             return
         self._draw_status(trace)
-        panes = self.screen.panes.group.panes
-        if panes:
-            self.screen.panes.caption([self._caption(letter, pane) for letter, pane in zip(LETTERS, panes)])
+        self.texts.draw_captions()
         self._answer = self._judged(trace)
         reading = panel_data.reading(
             trace, self.session.position, self.session.sample, self._steps_per_second, self._answer
@@ -200,6 +204,8 @@ class Presenter:
         self.draw_maps()
         trace, player, sample = session.trace, session.player, session.sample
         if trace is None:
+            if session.training is not None and self._drawn.is_new("training", session.training):
+                self._draw_training(session.training)
             return False
         self._steps_per_second = self._pace(len(trace))
         self.draw_step()
@@ -297,20 +303,6 @@ class Presenter:
             key = self.screen.controls.keys["table"]
             self.screen.controls.say(f"All panes ended. {key}: their figures side by side", "note")
 
-    def _caption(self, letter: str, pane: Pane) -> Caption:
-        """Return what a pane shows and its progress."""
-        session, group = self.session, self.screen.panes.group
-        at, sample = group.position(pane.record), session.sample
-        name = f"{letter} {titled(group.settings(pane), session.strategies)}"
-        frame, figures = pane.record.frame(at), pane.record.figures(at, sample)
-        if frame is None or figures is None:
-            return Caption(name, "at the start")
-        left = f"{figures.masked} masked" if figures.masked else f"entropy {figures.entropy:.2f}"
-        done = session.debug.branches.has_ended(pane.branch) and at == len(pane.record)
-        until = f"ended at {at}, " if done and at < session.player.position else ""
-        calls = frame.network_calls / len(frame.tokens)
-        return Caption(name, f"{until}{counted(calls, 'call', form='.4g')}, {left}")
-
     def _curves(self, trace: Record) -> list[Chart | Overlay]:
         """Return the curves of the run, with their values at the step that the text shows; with panes, overlaid."""
         group, sample, at = self.screen.panes.group, self.session.sample, self.texts.position
@@ -356,5 +348,6 @@ class Presenter:
             current = session.debug.branches.current
             pane = self.screen.panes.group.letter(current)
             parts += [f"pane {pane}"] * bool(pane) + [f"branch {current}"]
-        parts += panel_data.training_step(session.training)
+        # what is left out first stands last
+        parts[1:1] = panel_data.training_step(session.training)
         return parts + panel_data.active_breakpoints(session.debug.breakpoints.listed, self.options.ascii)

@@ -10,13 +10,17 @@ from numpy.typing import NDArray
 from engine.debug.findings import Drafts
 from engine.records import ModelInfo
 from engine.sampling.trace import Record
+from engine.text.counts import counted
 from remdm_tui.render.canvas import canvas, drafted, judged
 from remdm_tui.render.plate_modes import entropy_levels
 from remdm_tui.screens.panels.panes import PanesPanel
 from remdm_tui.screens.watch import WatchScreen
+from remdm_tui.settings.pane_spec import titled
 from remdm_tui.ui import panel_data
 from remdm_tui.ui.drawn import LastDrawn
 from remdm_tui.watch.inspector import matches
+from remdm_tui.watch.panes import LETTERS, Pane
+from remdm_tui.widgets.panes import Caption
 
 
 def total_on_screen(panes: PanesPanel, trace: Record) -> int:
@@ -114,6 +118,26 @@ class TextPresenter:
         levels = panes.maps[number].cells.levels(record, sample, position)
         self.colours_whole = self.colours_whole and levels is not None
         return levels
+
+    def draw_captions(self) -> None:
+        """Write on the frames of the panes what each shows and its progress."""
+        panes = self.screen.panes.group.panes
+        if panes:
+            self.screen.panes.caption([self._caption(letter, pane) for letter, pane in zip(LETTERS, panes)])
+
+    def _caption(self, letter: str, pane: Pane) -> Caption:
+        """Return what a pane shows and its progress."""
+        session, group = self.session, self.screen.panes.group
+        at, sample = group.position(pane.record), session.sample
+        name = f"{letter} {titled(group.settings(pane), session.strategies)}"
+        frame, figures = pane.record.frame(at), pane.record.figures(at, sample)
+        if frame is None or figures is None:
+            return Caption(name, "at the start")
+        left = f"{figures.masked} masked" if figures.masked else f"entropy {figures.entropy:.2f}"
+        done = session.debug.branches.has_ended(pane.branch) and at == len(pane.record)
+        until = f"ended at {at}, " if done and at < session.player.position else ""
+        calls = frame.network_calls / len(frame.tokens)
+        return Caption(name, f"{until}{counted(calls, 'call', form='.4g')}, {left}")
 
     # -- the maps
 

@@ -67,6 +67,8 @@ class FollowedRun(WatchSession):
         """when the checkpoint was last checked, and when the screen last changed"""
         self._waits = False
         """whether the session waits for the first checkpoint"""
+        self._step: int | None = None
+        """the step of the checkpoint that the run on screen is of"""
         super().__init__(options, make_link, recording)
 
     def start(self) -> None:
@@ -90,6 +92,15 @@ class FollowedRun(WatchSession):
     def training(self) -> Losses | None:
         """The step and the losses of the run; None before its first step, and for another model."""
         return self._log.losses if self.state.choice == self.options.model else None
+
+    @property
+    def model_step(self) -> int | None:
+        return self._step
+
+    @property
+    def idle(self) -> bool:
+        # a first checkpoint may take hours, and the slow clock looks for it too
+        return self._waits or super().idle
 
     def cancel(self) -> None:
         self._waits = False
@@ -131,7 +142,11 @@ class FollowedRun(WatchSession):
 
     def _went_live(self) -> None:
         exported = run_layout.read_exported(self._run / run_layout.NEWEST)
-        if exported.step is not None and self.state.choice == self.options.model and not self.notice.error:
+        self._step = exported.step if self.state.choice == self.options.model else None
+        if self._step is not None and not self.notice.error:
             note = f" ({exported.note})" if exported.note else ""
-            text = f"Model of step {exported.step:,}{note}. The next checkpoint loads by itself"
-            self.notice = Notice(text, ends=THIS_RUN)
+            self._log.poll()
+            losses = self.training
+            ended = losses is not None and 0 < losses.steps <= self._step
+            following = "The training run has ended" if ended else "The next checkpoint loads by itself"
+            self.notice = Notice(f"Model of step {self._step:,}{note}. {following}", ends=THIS_RUN)

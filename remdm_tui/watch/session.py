@@ -154,6 +154,11 @@ class WatchSession:
         """The training run that is followed; None if none is."""
         return None
 
+    @property
+    def model_step(self) -> int | None:
+        """The step of the training run that the model on screen is of; None for a model that is not followed."""
+        return None
+
     # -- properties that can be set: each assignment dispatches an event
 
     @property

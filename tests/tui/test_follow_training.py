@@ -145,6 +145,19 @@ def test_step_and_losses_of_the_training_run_are_read_as_they_come(person: Perso
     assert training_step(person.watching.training) == ["training 5"]
 
 
+def test_the_last_checkpoint_of_a_training_run_announces_no_other(person: Person) -> None:
+    path = person.run / run_layout.NEWEST / run_layout.STEP
+    path.parent.mkdir()
+    path.write_bytes(msgspec.json.encode({"step": 100}))
+    logged(person, range(99, 101))
+    person.wait(0.5)
+    assert person.watching.notice.text == "Model of step 100. The training run has ended"
+    assert person.watching.model_step == 100
+    person.watching.load(ModelChoice("demo"))
+    person.wait(1)
+    assert person.watching.model_step is None
+
+
 def test_a_log_that_a_resumed_run_cut_is_read_anew(person: Person) -> None:
     logged(person, range(1, 9))
     person.wait(2 * POLL_INTERVAL)
@@ -181,6 +194,26 @@ async def test_the_training_step_stands_in_the_header_and_the_loss_among_the_cur
     async with WatchApp(options, ScriptedLink).run_test(size=(160, 48)) as pilot:
         await seen(pilot, lambda app: "training 1,200/9,000" in written(app.main.status))
         await seen(pilot, lambda app: "5.250 at step 1,200" in written(app.main.curves))
+
+
+async def test_training_is_on_screen_before_its_first_checkpoint(tmp_path: Path) -> None:
+    (tmp_path / "log.jsonl").write_text('{"step": 12, "loss": 6.5, "steps": 9000}\n')
+    options = WatchOptions(CAP, ModelChoice(str(tmp_path)), steps=8, length=16, follow=True)
+    async with WatchApp(options, ScriptedLink).run_test(size=(120, 40)) as pilot:
+        await seen(pilot, lambda app: "training 12/9,000" in written(app.main.status))
+        await seen(pilot, lambda app: "6.500 at step 12" in written(app.main.curves))
+        # nothing moves until a checkpoint is there
+        await seen(pilot, lambda app: app.refresh_clock.resting)
+        (tmp_path / run_layout.CHECKPOINT).write_text("state")
+        await seen(pilot, lambda app: app.watching.has_record and "done" in written(app.main.status))
+
+
+async def test_a_narrow_header_has_the_training_step(tmp_path: Path) -> None:
+    (tmp_path / run_layout.CHECKPOINT).write_text("state")
+    (tmp_path / "log.jsonl").write_text('{"step": 1200, "loss": 5.25, "steps": 9000}\n')
+    options = WatchOptions(CAP, ModelChoice(str(tmp_path)), steps=8, length=16, follow=True, paused=True)
+    async with WatchApp(options, ScriptedLink).run_test(size=(72, 20)) as pilot:
+        await seen(pilot, lambda app: "training 1,200/9,000" in written(app.main.status))
 
 
 def test_a_model_that_is_not_of_the_last_checkpoint_says_so(person: Person) -> None:
