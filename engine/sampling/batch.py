@@ -98,7 +98,8 @@ def samples(
     """Yield the samples with these numbers, each as it is finished, at most `width` in the network at once.
 
     width: None is WIDTH on a processor and GPU_WIDTH elsewhere.  block_length, stride and strides are those of
-    Session.  prompts: by number, in place of `prompt`; all have the same length and the same positions masked.
+    Session.  prompts: by number, in place of `prompt`; all have the same length, and in blocks or with a causal model
+    the same positions masked.
     on_step: called after each step of each sample.  failed: called with a sample for which the network gives no
     numbers, and the others go on; without it that is a BadLogitsError.
     """
@@ -107,7 +108,8 @@ def samples(
         prompts = dict.fromkeys(numbers, prompt)
     elif numbers:
         prompt = prompts[numbers[0]]
-        _check_prompts(model, steps, length, [prompts[number] for number in numbers])
+        in_order = bool(block_length or stride or strides) or getattr(model, "causal", False)
+        _check_prompts(model, steps, length, [prompts[number] for number in numbers], in_order)
     width = usual_width(model) if width is None else width
     if width < 1:
         raise ValueError(f"width must be at least 1, not {width}")
@@ -131,12 +133,14 @@ def samples(
                 failed(place)
 
 
-def _check_prompts(model: Denoiser, steps: int, length: int, prompts: Sequence[Sequence[int]]) -> None:
-    """Raise ValueError for prompts that cannot share the network."""
+def _check_prompts(model: Denoiser, steps: int, length: int, prompts: Sequence[Sequence[int]], in_order: bool) -> None:
+    """Raise ValueError for prompts that cannot share the network; in_order: those of blocks or a causal model."""
     for prompt in prompts:
         check_canvas(model, steps, length, prompt)
-        if infill.fixed(prompt, model.mask_id) != infill.fixed(prompts[0], model.mask_id):
-            raise ValueError("prompts that share the network must have one length and the same positions masked")
+        if len(prompt) != len(prompts[0]):
+            raise ValueError("prompts that share the network must have one length")
+        if in_order and infill.fixed(prompt, model.mask_id) != infill.fixed(prompts[0], model.mask_id):
+            raise ValueError("prompts that share the network in one order must have the same positions masked")
 
 
 def usual_width(model: Denoiser) -> int:

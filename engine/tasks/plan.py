@@ -9,6 +9,9 @@ import msgspec
 from engine.evaluation.plan import PlannedModel, Sampling, change_lines, plan_differences
 from engine.evaluation.settings_file import SETTINGS, read_plan, write_plan
 
+SUDOKU = "sudoku"
+"""The task that takes no lm-evaluation-harness."""
+
 
 class TaskSettings(msgspec.Struct, frozen=True):
     """The tasks, and how their prompts are built and scored."""

@@ -80,13 +80,12 @@ class TaskResults(msgspec.Struct, frozen=True):
 def task_results(
     settings: Any,
     version: str,
-    found: Mapping[str, Any],
-    scores: Sequence[ScoreLine],
+    figures: Sequence[TaskFigure],
     answers: Mapping[str, AnswerLine],
     spent: Sequence[Spent],
     notes: Sequence[str],
 ) -> TaskResults:
-    """Return the results.  found: what lm-evaluation-harness returns.  answers: those of this evaluation."""
+    """Return the results.  answers: those of this evaluation."""
     done = [line for _, line in sorted(answers.items()) if not line.problem]
     generated = [line for line in done if line.ids]
     judged = [line for line in generated if line.right is not None]
@@ -95,7 +94,7 @@ def task_results(
     tokens = [float(line.tokens) for line in done]
     time = timing(spent, len(answers) or 1, sum(tokens) / max(1, len(done)))
     return TaskResults(
-        format=FORMAT, version=version, settings=msgspec.to_builtins(settings), figures=tuple(_figures(found, scores)),
+        format=FORMAT, version=version, settings=msgspec.to_builtins(settings), figures=tuple(figures),
         items=len(answers),
         network_calls=_mean(calls) or Figure(0.0),
         tokens_per_call=figure(interval(tokens, calls)) if sum(calls) else None,
@@ -138,7 +137,8 @@ def score_lines(found: Mapping[str, Any], keys: Mapping[tuple[str, int], tuple[s
     return sorted(result, key=lambda line: (line.task, line.doc, line.filter))
 
 
-def _figures(found: Mapping[str, Any], scores: Sequence[ScoreLine]) -> list[TaskFigure]:
+def figures_of(found: Mapping[str, Any], scores: Sequence[ScoreLine]) -> list[TaskFigure]:
+    """Return every metric of every task.  found: what lm-evaluation-harness returns."""
     result = []
     for task, metrics in found["results"].items():
         for name, value in metrics.items():

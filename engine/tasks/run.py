@@ -10,33 +10,17 @@ from typing import Any
 
 from engine.evaluation.shards import Spent
 from engine.evaluation.stopwatch import Stopwatch
-from engine.files.jsonl import Appended
 from engine.models import TextModel
 from engine.system.callbacks import ignore
 from engine.system.ranks import Ranks
 from engine.system.version import __version__
+from engine.tasks.asking import TaskProgress, ask, problem_notes
 from engine.tasks.items import AnswerLine, Item, until_stop
 from engine.tasks.plan import TaskPlan
 from engine.tasks.questions import Question, add_questions
 from engine.tasks.responder import Responder
-from engine.tasks.results import TaskResults, is_right_at_end, score_lines, task_results
+from engine.tasks.results import TaskResults, figures_of, score_lines, task_results
 from engine.tasks.store import TaskStore
-
-NAMED = 10
-"""Items that a sentence names."""
-
-
-@dataclass(frozen=True)
-class TaskProgress:
-    """The progress of this process with its items."""
-
-    done: int
-    total: int
-    right: int
-    judged: int
-    """items whose answer is right or wrong, of which `right` are right"""
-    network_calls: int
-    tokens: int
 
 
 @dataclass
@@ -86,7 +70,9 @@ class TaskJob:
         if self.ranks.rank != 0:
             return None
         scores = score_lines(found, self._keys)
-        results = task_results(self.plan, __version__, found, scores, self._answers, shards.spent(), self._all_notes())
+        results = task_results(
+            self.plan, __version__, figures_of(found, scores), self._answers, shards.spent(), self._all_notes()
+        )
         self.store.write(results, scores, {**self.store.answers(), **self._answers})
         return results
 
@@ -96,18 +82,14 @@ class TaskJob:
         """Return the answers to all items, of which this process finds a part."""
         from engine.tasks.judging import judge_of
 
-        ranks, requested = self.ranks, dict(zip(items, requests, strict=True))
+        requested = dict(zip(items, requests, strict=True))
         for item, request in zip(items, requests, strict=True):
             doc = (request.task_name, request.doc_id)
             self._keys[doc] = (*self._keys.get(doc, ()), item.key)
-        if ranks.rank == 0:
+        if self.ranks.rank == 0:
             questions = [self._question(*pair) for pair in requested.items() if pair[0].kind == "generate"]
             self._until |= {one.key: one.until for one in questions}
             add_questions(self.store.home, questions)
-        known = self.store.answers(self.notice)
-        # no process may append before all have read the answers
-        ranks.wait()
-        todo = [item for item in requested if item.key not in known][ranks.rank :: ranks.world]
         responder = Responder(
             self.model,
             self.plan.sampling,
@@ -116,22 +98,9 @@ class TaskJob:
             judge_of(self.tasks, requested),
             self._note,
         )
-        kept = [known[item.key] for item in requested if item.key in known]
-        out = Appended[AnswerLine](self.store.shard(ranks.rank, ranks.world))
-        try:
-            total = len(kept) + len(todo)
-            self._report(kept, total)
-            stopwatch.begin()
-            for line in responder.answers(todo):
-                out.add([line])
-                stopwatch.sampled()
-                kept.append(line)
-                self._report(kept, total)
-        finally:
-            out.close()
-        ranks.wait()
-        found = self.store.answers()
-        mine = {item.key: found[item.key] for item in requested}
+        mine = ask(
+            self.store, self.ranks, list(requested), responder.answers, stopwatch, self.progress, self.notice
+        )  # fmt: skip
         self._answers |= mine
         return mine
 
@@ -144,19 +113,6 @@ class TaskJob:
             item.key, request.task_name, request.doc_id, item.context, tokens, stops(request), ends, item.special
         )
 
-    def _report(self, lines: list[AnswerLine], total: int) -> None:
-        judged = [line for line in lines if line.right is not None]
-        self.progress(
-            TaskProgress(
-                len(lines),
-                total,
-                sum(map(is_right_at_end, judged)),
-                len(judged),
-                sum(line.network_calls for line in lines),
-                sum(line.tokens for line in lines),
-            )
-        )
-
     def _spent(self, items: int, seconds: float, scoring_seconds: float) -> Spent:
         return Spent(self.start, self.ranks.rank, items, seconds, scoring_seconds, self.model.info.device)
 
@@ -167,12 +123,7 @@ class TaskJob:
     def _all_notes(self) -> list[str]:
         """Return the notes of this run, and a sentence for each kind of problem, which names its items."""
         names = {key: f"{task} {doc}" for (task, doc), keys in self._keys.items() for key in keys}
-        by_problem: dict[str, list[str]] = {}
-        for key, line in self._answers.items():
-            if line.problem:
-                by_problem.setdefault(line.problem, []).append(names[key])
-        total = len(self._answers)
-        notes = [f"{len(found)} of {total} items ({_listed(found)}): {what}" for what, found in by_problem.items()]
+        total, notes = len(self._answers), problem_notes(self._answers, names)
         whole = [line for line in self._answers.values() if line.ids and self._is_cut_off(line)]
         if whole:
             reason = "hold neither a stop sequence nor an end of text: they are cut off at --length"
@@ -181,7 +132,3 @@ class TaskJob:
 
     def _is_cut_off(self, line: AnswerLine) -> bool:
         return line.tokens == len(line.ids) and until_stop(line.text, self._until[line.key]) == line.text
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:NAMED]) + (" ..." if len(names) > NAMED else "")

@@ -93,10 +93,13 @@ def evaluate(
         option(
             "--tasks",
             "Answer tasks of lm-evaluation-harness instead: names or YAML files, comma-separated. --length and "
-            "--steps are then those of an answer.",
+            "--steps are then those of an answer. Or solve `sudoku`, which takes no harness.",
         ),
     ] = None,
-    limit: Annotated[int | None, option("--limit", "Items of each task at most, 1 or more; default: all.")] = None,
+    limit: Annotated[
+        int | None,
+        option("--limit", "Items of each task at most, 1 or more; default: all, 100 Sudokus for each range of clues."),
+    ] = None,
     num_fewshot: Annotated[
         int | None, option("--num-fewshot", "Examples in each prompt, 0 or more; default: as many as the task says.")
     ] = None,

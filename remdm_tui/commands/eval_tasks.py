@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,11 +30,13 @@ from remdm_tui.settings.sweeps import Combination
 from remdm_tui.settings.watch_options import WatchOptions, fit_to_model
 
 if TYPE_CHECKING:
-    from engine.evaluation.plan import Sampling
+    from engine.evaluation.plan import PlannedModel, Sampling
     from engine.models import TextModel
     from engine.system.ranks import Ranks
-    from engine.tasks.results import Difference, ScoreLine, TaskResults
-    from engine.tasks.run import TaskProgress
+    from engine.tasks.asking import TaskProgress
+    from engine.tasks.code import CodeRunner
+    from engine.tasks.plan import TaskPlan
+    from engine.tasks.results import Difference, ScoreLine, TaskFigure, TaskResults
     from engine.tasks.store import TaskStore
 
 REFUSED = {"count": "--count", "predictor": "--predictor", "judge": "--judge", "features": "--features",
@@ -61,30 +64,24 @@ def check(arguments: EvalArguments) -> TaskArguments:
     return tasks
 
 
-class TaskRunner:
-    """The evaluations of one command on tasks; what several have in common is loaded once."""
+class AnswerRunner(ABC):
+    """The evaluations of one command whose model answers items; what several have in common is loaded once."""
 
-    def __init__(self, arguments: EvalArguments, ranks: Ranks, reporter: Reporter, *, trusted: bool) -> None:
-        """trusted: whether this command line has consented to run code that the tasks name."""
-        # read when tqdm is imported: the harness' own bars would cross the reporter's
-        os.environ.setdefault("TQDM_DISABLE", "1")
-        from engine.tasks.code import CodeRunner, run_elsewhere
-        from engine.tasks.loading import load_tasks, runs_model_code
-
+    def __init__(self, arguments: EvalArguments, ranks: Ranks, reporter: Reporter) -> None:
         self._arguments, self._ranks, self._reporter = arguments, ranks, reporter
         self._settings = check(arguments)
         self._start = ranks.broadcast(uuid.uuid4().hex[:12])
         self._model = EvalModel(ranks.device, reporter)
-        with reporter.waiting("reading the tasks"):
-            asked = self._settings
-            self._tasks = load_tasks(asked.names, asked.num_fewshot, trusted, asked.runs_code)
-        self._code = {
-            name: CodeRunner(asked.names, name, asked.num_fewshot, trusted)
-            for name, task in self._tasks.items()
-            if runs_model_code(task)
-        }
-        for name, code in self._code.items():
-            run_elsewhere(self._tasks[name], code)
+        self._code: dict[str, CodeRunner] = {}
+        """what runs code that the model has written, by task"""
+
+    @abstractmethod
+    def plan(self, options: WatchOptions, model: TextModel, record: PlannedModel) -> TaskPlan:
+        """Return what decides the answers.  Raises ValueError for what cannot be asked."""
+
+    @abstractmethod
+    def answer(self, plan: TaskPlan, store: TaskStore, model: TextModel, width: int) -> TaskResults | None:
+        """Have all items answered; return the results on rank 0, None on others."""
 
     def home(self, combination: Combination) -> Path:
         """Return the directory of one combination."""
@@ -95,44 +92,42 @@ class TaskRunner:
 
         Raises ValueError and OSError.
         """
-        from engine.metrics.continuation import DRAWS
         from engine.sampling.batch import usual_width
-        from engine.tasks.loading import data_digest, digest, harness_version, source
-        from engine.tasks.plan import TaskPlan, TaskSettings, settle
-        from engine.tasks.run import TaskJob
+        from engine.tasks.plan import settle
         from engine.tasks.store import TaskStore
 
-        chosen, store = self._settings, TaskStore(self.home(combination))
+        store = TaskStore(self.home(combination))
         with self._locked(store):
             options = combination.arguments.options()
             model, record = self._model.load(options.model)
-            if options.chat and model.loaded.chat is None:
-                raise ValueError(f"{model.name} has no chat template: leave out --chat")
-            settings = TaskSettings(
-                names=tuple(self._tasks), sources=tuple(map(source, chosen.names)),
-                digests={name: digest(task) for name, task in self._tasks.items()},
-                data={name: data_digest(task) for name, task in self._tasks.items()},
-                harness=harness_version(), draws=chosen.draws or DRAWS, num_fewshot=chosen.num_fewshot,
-                chat=options.chat, multiturn=chosen.multiturn, system_prompt=chosen.system_prompt, limit=chosen.limit,
-            )  # fmt: skip
-            plan = TaskPlan(record, _sampling(options, model), settings)
+            plan = self.plan(options, model, record)
             on_first(self._ranks, lambda: settle(store.home, plan))
-            width = combination.arguments.batch or usual_width(model)
-            job = TaskJob(
-                plan, self._tasks, store, self._ranks, model, width, self._start, self._reporter.message,
-                lambda progress: self._reporter.progress(status_of(progress)),
-            )  # fmt: skip
-            return job.run()
+            return self.answer(plan, store, model, combination.arguments.batch or usual_width(model))
+
+    def tell(self, progress: TaskProgress) -> None:
+        """Show how far the items are answered."""
+        self._reporter.progress(status_of(progress))
 
     def print(self, results: TaskResults, home: Path) -> bool:
         """Print results on standard output; return whether an item has no answer."""
-        print_task_results(results, home, as_json=self._arguments.as_json)
+        if self._arguments.as_json:
+            print_json(msgspec.json.encode(results).decode())
+        else:
+            print_task_results(results, home, self.table(results.figures))
         return bool(results.problems)
+
+    def table(self, figures: Sequence[TaskFigure]) -> Table:
+        """Return every figure as it is printed."""
+        return figures_table(figures)
+
+    def is_compared(self, metric: str) -> bool:
+        """Return whether the evaluations of a sweep are compared by a metric."""
+        return True
 
     def conclude(self, homes: Sequence[Path]) -> None:
         """Print what each evaluation of a sweep has more than the first."""
         if not self._arguments.as_json:
-            print_differences(homes)
+            print_differences(homes, self.is_compared)
 
     @contextmanager
     def _locked(self, store: TaskStore) -> Iterator[None]:
@@ -146,7 +141,53 @@ class TaskRunner:
                 code.close()
 
 
-def _sampling(options: WatchOptions, model: TextModel) -> Sampling:
+class TaskRunner(AnswerRunner):
+    """The evaluations of one command on tasks of lm-evaluation-harness."""
+
+    def __init__(self, arguments: EvalArguments, ranks: Ranks, reporter: Reporter, *, trusted: bool) -> None:
+        """trusted: whether this command line has consented to run code that the tasks name."""
+        # read when tqdm is imported: the harness' own bars would cross the reporter's
+        os.environ.setdefault("TQDM_DISABLE", "1")
+        from engine.tasks.code import CodeRunner, run_elsewhere
+        from engine.tasks.loading import load_tasks, runs_model_code
+
+        super().__init__(arguments, ranks, reporter)
+        asked = self._settings
+        with reporter.waiting("reading the tasks"):
+            self._tasks = load_tasks(asked.names, asked.num_fewshot, trusted, asked.runs_code)
+        self._code = {
+            name: CodeRunner(asked.names, name, asked.num_fewshot, trusted)
+            for name, task in self._tasks.items()
+            if runs_model_code(task)
+        }
+        for name, code in self._code.items():
+            run_elsewhere(self._tasks[name], code)
+
+    def plan(self, options: WatchOptions, model: TextModel, record: PlannedModel) -> TaskPlan:
+        from engine.metrics.continuation import DRAWS
+        from engine.tasks.loading import data_digest, digest, harness_version, source
+        from engine.tasks.plan import TaskPlan, TaskSettings
+
+        if options.chat and model.loaded.chat is None:
+            raise ValueError(f"{model.name} has no chat template: leave out --chat")
+        chosen = self._settings
+        settings = TaskSettings(
+            names=tuple(self._tasks), sources=tuple(map(source, chosen.names)),
+            digests={name: digest(task) for name, task in self._tasks.items()},
+            data={name: data_digest(task) for name, task in self._tasks.items()},
+            harness=harness_version(), draws=chosen.draws or DRAWS, num_fewshot=chosen.num_fewshot,
+            chat=options.chat, multiturn=chosen.multiturn, system_prompt=chosen.system_prompt, limit=chosen.limit,
+        )  # fmt: skip
+        return TaskPlan(record, sampling_of(options, model), settings)
+
+    def answer(self, plan: TaskPlan, store: TaskStore, model: TextModel, width: int) -> TaskResults | None:
+        from engine.tasks.run import TaskJob
+
+        message = self._reporter.message
+        return TaskJob(plan, self._tasks, store, self._ranks, model, width, self._start, message, self.tell).run()
+
+
+def sampling_of(options: WatchOptions, model: TextModel) -> Sampling:
     """Return how an answer is drawn.  Raises ValueError for what answers do not have."""
     from engine.evaluation.plan import Sampling
     from engine.strategies import catalogue, source_digest
@@ -174,11 +215,17 @@ def status_of(progress: TaskProgress) -> Status:
     return Status("answering", progress.done, progress.total, figures=", ".join(figures))
 
 
-def print_task_results(results: TaskResults, home: Path, *, as_json: bool) -> None:
-    """Print the results in the directory `home`, as one JSON object in a line or as tables."""
-    if as_json:
-        print_json(msgspec.json.encode(results).decode())
-        return
+def figures_table(figures: Sequence[TaskFigure]) -> Table:
+    """Return a row for each figure."""
+    table = Table("task", "filter", "metric", "value", box=None, pad_edge=False)
+    for one in figures:
+        cells = one.task, one.filter, one.metric, interval_text(one.figure, 3)
+        table.add_row(*(Text(sanitize(cell)) for cell in cells))
+    return table
+
+
+def print_task_results(results: TaskResults, home: Path, table: Table) -> None:
+    """Print the results in the directory `home`, with a table of their figures."""
     console = SafeConsole(highlight=False)
     say: Callable[[str], None] = lambda text: console.print(sanitize(text), markup=False, soft_wrap=True)  # noqa: E731
     sampling = results.settings["sampling"]
@@ -186,10 +233,6 @@ def print_task_results(results: TaskResults, home: Path, *, as_json: bool) -> No
         f"{results.settings['model']['name']}, {strategy_line(sampling)}, T = {sampling['steps']:,}, "
         f"answers of {sampling['length']:,} tokens, N = {results.items:,}, seed {sampling['seed']}"
     )
-    table = Table("task", "filter", "metric", "value", box=None, pad_edge=False)
-    for one in results.figures:
-        cells = one.task, one.filter, one.metric, interval_text(one.figure, 3)
-        table.add_row(*(Text(sanitize(cell)) for cell in cells))
     console.print(table)
     line = f"{results.network_calls.value:,.1f} network calls an item"
     time = results.timing
@@ -210,7 +253,7 @@ def print_task_results(results: TaskResults, home: Path, *, as_json: bool) -> No
     say(f"{home}: items.jsonl, scores.jsonl, results.json (every setting)")
 
 
-def print_differences(homes: Sequence[Path]) -> None:
+def print_differences(homes: Sequence[Path], is_compared: Callable[[str], bool]) -> None:
     """Print what every evaluation of a sweep has more than the first, on the same documents."""
     from engine.tasks.results import differences, read_scores
 
@@ -218,7 +261,8 @@ def print_differences(homes: Sequence[Path]) -> None:
     console = SafeConsole(highlight=False)
     for home in homes[1:]:
         for one in differences(first, read_scores(home)):
-            console.print(sanitize(_difference_line(homes[0], home, one)), markup=False, soft_wrap=True)
+            if is_compared(one.metric):
+                console.print(sanitize(_difference_line(homes[0], home, one)), markup=False, soft_wrap=True)
 
 
 def _difference_line(first: Path, second: Path, one: Difference) -> str:

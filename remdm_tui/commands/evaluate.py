@@ -99,6 +99,14 @@ def _evaluate(combinations: Sequence[Combination], arguments: EvalArguments, rep
 
 
 def _runner(arguments: EvalArguments, process: Ranks, reporter: Reporter, trusted: bool) -> Runner:
+    from engine.tasks.plan import SUDOKU
+
+    if arguments.tasks is not None and SUDOKU in arguments.tasks.names:
+        from remdm_tui.commands.eval_sudoku import SudokuRunner
+
+        if arguments.tasks.names != (SUDOKU,):
+            raise ValueError(f"{SUDOKU} is asked alone: leave out the other --tasks")
+        return SudokuRunner(arguments, process, reporter)
     if arguments.tasks is not None:
         from remdm_tui.commands.eval_tasks import TaskRunner
 

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from engine.evaluation.results import ITEMS, Figure, Timing
 from engine.tasks.results import TaskFigure, TaskResults, differences, read_scores
 from remdm_tui.cli import app
-from remdm_tui.commands.eval_tasks import print_task_results
+from remdm_tui.commands.eval_tasks import figures_table, print_task_results
 from tests.engine import task_files
 
 pytest.importorskip("lm_eval", reason="the extra tasks is not installed")
@@ -51,7 +51,7 @@ def test_the_names_of_a_task_are_no_markup(tmp_path: Path, capsys: pytest.Captur
         1, "0", {"model": {"name": "demo"}, "sampling": sampling}, (TaskFigure(*names, number, 1, None),), 1, number,
         None, number, None, None, None, None, (), {}, 0, 1.0, Timing(1.0, 1.0, 8.0, 0.0, 1, 1, "cpu"),
     )  # fmt: skip
-    print_task_results(found, tmp_path, as_json=False)
+    print_task_results(found, tmp_path, figures_table(found.figures))
     printed = capsys.readouterr().out
     assert all(name in printed for name in names)
 

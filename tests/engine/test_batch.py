@@ -116,7 +116,7 @@ def test_a_bad_setting_is_refused_before_anything_is_drawn() -> None:
 
 
 def test_samples_with_prompts_of_their_own_are_those_of_a_session() -> None:
-    strategy, prompts = make_strategy("remdm-cap", eta=0.2), {5: [2, 0], 77: [1, 1], 1 << 62: [4, 3]}
+    strategy, prompts = make_strategy("remdm-cap", eta=0.2), {5: [2, MASK], 77: [1, 1], 1 << 62: [MASK, 3]}
     for width in (1, 3):
         for done in samples(RowToy(), strategy, list(prompts), prompts=prompts, width=width, **SHAPE):
             expected = alone(strategy, done.number, prompt=prompts[done.number])
@@ -124,8 +124,8 @@ def test_samples_with_prompts_of_their_own_are_those_of_a_session() -> None:
             assert done.network_calls == expected.network_calls
     with pytest.raises(ValueError, match="one length"):
         list(samples(RowToy(), strategy, [0, 1], prompts={0: [1], 1: [1, 2]}, **SHAPE))
-    with pytest.raises(ValueError, match="one length"):
-        list(samples(RowToy(), strategy, [0, 1], prompts={0: [1, MASK], 1: [1, 2]}, **SHAPE))
+    with pytest.raises(ValueError, match="same positions masked"):
+        list(samples(RowToy(), strategy, [0, 1], prompts={0: [1, MASK], 1: [1, 2]}, block_length=4, **SHAPE))
 
 
 @pytest.mark.parametrize("name", ["mdlm", "remdm-loop", "low-confidence"])

@@ -1,0 +1,135 @@
+"""`eval --tasks sudoku`: puzzles solved by clues, resumed and swept, without lm-evaluation-harness."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from engine.evaluation.results import ITEMS
+from engine.models import checkpoint
+from engine.models.grid import GridConfig, GridDIT
+from engine.tasks.results import read_scores
+from engine.tasks.sudoku import BANDS
+from engine.training.tokenizers import alphabet_tokenizer
+from remdm_tui.cli import app
+
+pytest.importorskip("pycryptosat", reason="the extra tasks is not installed")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("model")
+    torch.manual_seed(0)
+    network = GridDIT(GridConfig(vocab_size=10, hidden_size=16, n_heads=2, n_blocks=1, length=81, mask_id=9))
+    checkpoint.export_model(network, alphabet_tokenizer("123456789").to_str(), home, torch.float32, kind="grid")
+    return home
+
+
+def command(model: Path | str, out: Path, *more: str) -> list[str]:
+    return [
+        "eval", "--tasks", "sudoku", "--model", str(model), "--steps", "6", "--limit", "2", "--device", "cpu",
+        "--out", str(out), *more,
+    ]  # fmt: skip
+
+
+def kept(home: Path) -> dict[str, Any]:
+    """The files but for clocks."""
+    results = json.loads((home / "results.json").read_text())
+    del results["seconds"], results["timing"]
+    return {"results": results, **{name: (home / name).read_bytes() for name in (ITEMS, "scores.jsonl")}}
+
+
+@pytest.fixture(scope="module")
+def whole(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("whole") / "out"
+    assert CliRunner().invoke(app, command(model, out, "--batch", "3")).exit_code == 0
+    return out
+
+
+def test_bands_of_clues_have_their_figures_without_the_harness(
+    cli: Callable[..., Any], model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "lm_eval", None)
+    result = cli(*command(model, tmp_path / "out"))
+    assert result.exit_code == 0
+    for band in BANDS:
+        assert f"{band.name}  2  0.000 [0.000, 0.658]" in result.stdout
+    assert "answering 8 of 8" in result.stderr
+    found = kept(tmp_path / "out")["results"]
+    assert found["settings"]["tasks"]["limit"] == 2
+    assert found["items"] == 8
+    assert found["entropy"] is None
+    assert {one["metric"] for one in found["figures"]} == {"solved", "ever solved", "cells right", "conflicts", "calls"}
+
+
+def test_one_that_was_cut_off_ends_with_the_same_files(model: Path, whole: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(whole, out)
+    for name in ("results.json", "results.json.sha256", "scores.jsonl"):
+        (out / name).unlink()
+    lines = (out / ITEMS).read_bytes().splitlines(keepends=True)
+    (out / ITEMS).write_bytes(b"".join(lines[2:5]) + lines[0][:40])
+    (out / "items.rank1.jsonl").write_bytes(lines[6])
+    assert CliRunner().invoke(app, command(model, out, "--batch", "1")).exit_code == 0
+    assert kept(out) == kept(whole)
+
+
+def test_a_larger_limit_keeps_the_answers(model: Path, whole: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert CliRunner().invoke(app, command(model, out, "--limit", "1")).exit_code == 0
+    assert [line.doc for line in read_scores(out)] == [0] * len(BANDS)
+    assert CliRunner().invoke(app, command(model, out)).exit_code == 0
+    assert kept(out) == kept(whole)
+
+
+def test_a_sweep_is_compared_by_what_is_solved(cli: Callable[..., Any], model: Path, tmp_path: Path) -> None:
+    result = cli(*command(model, tmp_path / "out", "--sweep", "strategy=mdlm,low-confidence"))
+    assert result.exit_code == 0
+    compared = [line for line in result.stdout.splitlines() if line.startswith("strategy=low-confidence - ")]
+    assert len(compared) == len(BANDS)
+    assert all("clues, solved 0.000" in " ".join(line.split()) for line in compared)
+
+
+def test_a_report_has_each_range_of_clues(cli: Callable[..., Any], whole: Path, tmp_path: Path) -> None:
+    assert cli("report", str(whole), "--out", str(tmp_path)).exit_code == 0
+    text = (tmp_path / "report.md").read_text()
+    assert all(rf"solved \({band.name}\)" in text for band in BANDS)
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        (["--length", "80"], "a Sudoku has 81 cells: leave out --length 80"),
+        (["--block-length", "9"], "leave out --chat and --block-length"),
+        (["--chat"], "leave out --chat and --block-length"),
+        (["--num-fewshot", "0"], "--num-fewshot is about tasks of text"),
+        (["--multiturn"], "--multiturn is about tasks of text"),
+        (["--draws", "4"], "--draws is about tasks of text"),
+        (["--count", "4"], "--count is about samples"),
+        (["--tasks", "sudoku,gsm8k"], "sudoku is asked alone"),
+        (["--model", "demo"], "demo fills no 9x9 grids with boxes, so it cannot solve a Sudoku"),
+    ],
+)
+def test_what_puzzles_do_not_have_is_refused(
+    more: list[str], sentence: str, cli: Callable[..., Any], model: Path, tmp_path: Path
+) -> None:
+    result = cli(*command(model, tmp_path / "out", *more))
+    assert result.exit_code == 2
+    assert sentence in " ".join(result.stderr.split())
+
+
+def test_without_the_solver_one_sentence_names_it(
+    cli: Callable[..., Any], model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pycryptosat", None)
+    result = cli(*command(model, tmp_path / "out"))
+    assert result.exit_code == 2
+    assert "solving a Sudoku takes pycryptosat: pip install" in " ".join(result.stderr.split())
