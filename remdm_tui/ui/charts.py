@@ -78,7 +78,7 @@ def may_edit(trace: Record, strategies: Sequence[StrategyInfo]) -> bool:
     return any(edits.get(settings.strategy, True) for _, settings in trace.settings())
 
 
-class StepReader:
+class CurveReader:
     """A number of every step of a few records.
 
     Files do not hold it, so it is computed from their frames, a few milliseconds of them at a time.
@@ -117,7 +117,7 @@ class LostTokens:
     """The tokens that each step remasked or edited, of a few records."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._edited = StepReader(edited, clock)
+        self._edited = CurveReader(edited, clock)
 
     @property
     def whole(self) -> bool:

@@ -52,7 +52,7 @@ class Presenter:
     def __init__(self, screen: WatchScreen, clock: Callable[[], float]) -> None:
         self.screen, self.session, self.options = screen, screen.session, screen.options
         self._pace, self._steps_per_second = panel_data.Pace(clock), 0.0
-        self.revealed, self.bands = charts.StepReader(charts.reveal_confidence, clock), charts.Bands()
+        self.revealed, self.bands = charts.CurveReader(charts.reveal_confidence, clock), charts.Bands()
         self._lost = charts.LostTokens(clock)
         self._drawn = LastDrawn()
         self.texts = TextPresenter(screen, self._drawn)

@@ -14,7 +14,7 @@ from engine.sampling.trace import RunStart, Trace
 from engine.strategies import catalogue
 from remdm_tui.render.panels import Chart
 from remdm_tui.render.shorten import shorten, shorten_message
-from remdm_tui.ui.charts import Bands, LostTokens, StepReader, charts, may_edit, overlays, per_call, reveal_confidence
+from remdm_tui.ui.charts import Bands, LostTokens, CurveReader, charts, may_edit, overlays, per_call, reveal_confidence
 from remdm_tui.ui.panel_data import (
     GONE,
     active_breakpoints,
@@ -136,7 +136,7 @@ def frames_of(strategy):
 @pytest.mark.parametrize("strategy", ["remdm-cap", "low-confidence"])
 def test_the_curve_of_new_tokens_is_the_figure_of_each_step(strategy):
     trace, frames = frames_of(strategy)
-    read = StepReader(reveal_confidence)
+    read = CurveReader(reveal_confidence)
     read.BUDGET = 60
     curve = read.of(trace, 1)
     expected = [figures(frame, 1).values["confidence_new"] for frame in frames]
@@ -170,7 +170,7 @@ def test_frames_are_read_for_edits_only_where_a_strategy_may_edit():
 def test_a_curve_is_read_a_few_milliseconds_at_a_time():
     trace, _ = frames_of("remdm-cap")
     clock = iter(np.arange(1000) * 0.003)
-    read = StepReader(reveal_confidence, lambda: float(next(clock)))
+    read = CurveReader(reveal_confidence, lambda: float(next(clock)))
     lengths = [len(read.of(trace, 0))]
     assert not read.whole
     while len(read.of(trace, 0)) < len(trace):
