@@ -14,7 +14,7 @@ from engine.sampling.trace import RunStart, Trace
 from engine.strategies import catalogue
 from remdm_tui.render.panels import Chart
 from remdm_tui.render.shorten import shorten, shorten_message
-from remdm_tui.ui.charts import Bands, LostTokens, CurveReader, charts, may_edit, overlays, per_call, reveal_confidence
+from remdm_tui.ui.charts import Bands, CurveReader, LostTokens, charts, may_edit, overlays, per_call, reveal_confidence
 from remdm_tui.ui.panel_data import (
     GONE,
     active_breakpoints,
