@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 
 from engine.debug.findings import Drafts, Ranked, TokenPrediction, Verdict
-from engine.models.protocol import encode_rows, never_drawn, quality_of
+from engine.models.protocol import encode_rows, has_simplex, never_drawn, quality_of
 from engine.sampling import kernel
 from engine.sampling.guidance import Hidden, encode_free, is_guided, logits_of
 from engine.sampling.readout import Readout
 from engine.sampling.session import Session, grid_of
+from engine.sampling.simplex import SimplexReader
 from engine.sampling.state import NextStep, SamplerState
 from engine.sampling.step import memory_of, view_of
 from engine.strategies import Prediction, Strategy, View, asks_network, reads_of
@@ -90,7 +91,7 @@ def predict_drafts(session: Session, sample: int, step: int | None = None) -> Dr
     where = row.shown(row.masked(model.mask_id))
     every = torch.arange(row.tokens.shape[1], device=row.tokens.device)[None]
     positions = row.shown(every)[where]
-    if not len(positions):
+    if not len(positions) or "simplex" in reads_of(ahead.config.strategy):
         return Drafts(step, sample, (), (), (), ())
     noise = row.noise(ahead.config.strategy.alpha(_time(ahead.t, row)), model.mask_id)
     settings = ahead.config.settings
@@ -110,6 +111,10 @@ def predict_drafts(session: Session, sample: int, step: int | None = None) -> Dr
 def _probabilities(session: Session, row: SamplerState, ahead: NextStep, position: int) -> Tensor:
     """Return p(x0) at the position before the nucleus, float64 [1, V]; at temperature 0 that of temperature 1."""
     model, settings = session.model, ahead.config.settings
+    never = never_drawn(model)
+    if "simplex" in reads_of(ahead.config.strategy):
+        logits = logits_of(model, settings, _on_simplex(session, row, ahead, position))
+        return kernel.probabilities(logits, model.mask_id, settings.temperature or 1.0, never=never)
     tokens = row.tokens.clone()
     tokens[0, position] = model.mask_id
     where = torch.zeros_like(row.locked)
@@ -118,10 +123,19 @@ def _probabilities(session: Session, row: SamplerState, ahead: NextStep, positio
     noise = replace(row, tokens=tokens).noise(alpha_t, model.mask_id)
     own = encode_rows(model, row.shown(tokens), noise, row.shown(where))
     free = encode_free(model, replace(row, tokens=tokens), where, alpha_t) if is_guided(settings, row) else None
-    never = never_drawn(model)
     return kernel.probabilities(
         logits_of(model, settings, Hidden(own, free)), model.mask_id, settings.temperature or 1.0, never=never
     )
+
+
+def _on_simplex(session: Session, row: SamplerState, ahead: NextStep, position: int) -> Hidden:
+    """Return what the network gives of a position whose canvas is a point on the simplex, [1, D]."""
+    if not bool(row.open[0, position]):
+        raise ValueError(f"position {position} is not in the block at work, which alone is predicted")
+    t = _time(ahead.t, row)
+    reader = SimplexReader(session.model, session.seed)
+    own = reader.encode(ahead.config, row, [ahead.step], t, ahead.config.strategy.alpha(t))
+    return Hidden(own[row.open[0, :position].sum()][None])
 
 
 def _time(t: float, row: SamplerState) -> Tensor:
@@ -159,6 +173,12 @@ def _why_no_verdict(
         return "no step is left"
     if getattr(session.model, "causal", False) and not kind.from_the_left:
         return "the model predicts from the left alone"
+    if "simplex" in reads_of(kind):
+        return (
+            "all of the block takes the network's argmax"
+            if has_simplex(session.model)
+            else "the model reads no simplex"
+        )
     if "quality" in reads_of(kind) and quality_of(session.model) is None:
         return "the model has no trained head"
     return ""

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+import msgspec
 import numpy as np
 import torch
 
 from engine.evaluation.model_rows import ends_of
-from engine.evaluation.plan import BETWEEN_STARTS, ENGINE, EvalPlan, Sampling
+from engine.evaluation.plan import BETWEEN_STARTS, ENGINE, OVER_SIMPLEX, EvalPlan, Sampling
 from engine.evaluation.results import SampleLine, is_complete
 from engine.metrics.diversity import repetition
 from engine.models import TextModel
@@ -49,6 +50,7 @@ def draw_samples(
     kinds: dict[str, Callable[..., Iterator[Sample]]] = {
         ENGINE: partial(_engine_samples, prompts=prompts, on_step=on_step),
         BETWEEN_STARTS: _samples_between_starts,
+        OVER_SIMPLEX: _samples_over_simplex,
     }
     kind = kinds.get(plan.predictor, _predictor_samples)
     left = dict.fromkeys(numbers)
@@ -81,12 +83,18 @@ def draw_samples(
 
 def check_plan(model: TextModel, plan: Sampling, prompt: Sequence[int]) -> None:
     """Raise ValueError for a plan that cannot be sampled, before any sample is drawn."""
-    if plan.predictor not in (ENGINE, BETWEEN_STARTS, *PREDICTORS):
-        known = ", ".join((ENGINE, *PREDICTORS, BETWEEN_STARTS))
+    if plan.predictor not in (ENGINE, BETWEEN_STARTS, OVER_SIMPLEX, *PREDICTORS):
+        known = ", ".join((ENGINE, *PREDICTORS, OVER_SIMPLEX, BETWEEN_STARTS))
         raise ValueError(f"unknown predictor {plan.predictor!r}: choose {known}")
     if plan.predictor == BETWEEN_STARTS:
         _check_between_starts(model, plan)
-    if plan.predictor in (ENGINE, BETWEEN_STARTS):
+    if plan.predictor == OVER_SIMPLEX:
+        if plan.strategy != OVER_SIMPLEX:
+            raise ValueError(
+                f"{OVER_SIMPLEX} steps the strategy of its name: leave --strategy out, not {plan.strategy}"
+            )
+        plan = _in_all_blocks(plan, fixed(prompt, model.mask_id))
+    if plan.predictor not in PREDICTORS:
         next(iter(samples(model, make_strategy(plan.strategy, **plan.knobs), [], **_shape(plan, prompt))), None)
         return
     if plan.block_length or plan.stride:
@@ -164,6 +172,8 @@ def steps_of(plan: Sampling, fixed: Sequence[bool]) -> int:
     if plan.predictor in PREDICTORS:
         return plan.steps
     strategy = make_strategy(plan.strategy, **plan.knobs)
+    if plan.predictor == OVER_SIMPLEX:
+        plan = _in_all_blocks(plan, fixed)
     blocks = plan_blocks(plan.steps, plan.canvas, fixed, plan.block_length, plan.stride, plan.strides)
     return sum(len(strategy.grid(steps)) - 1 for steps in blocks.steps)
 
@@ -196,6 +206,25 @@ def _samples_between_starts(
     start = torch.tensor([ends_of(model)[0]])
     for sample in _engine_samples(model, plan, prompt, numbers, width, failed):
         yield sample._replace(tokens=torch.cat((start, sample.tokens, start)))
+
+
+def _samples_over_simplex(
+    model: Denoiser,
+    plan: Sampling,
+    prompt: Sequence[int],
+    numbers: Sequence[int],
+    width: int,
+    failed: Callable[[AbandonedSample], None],
+) -> Iterator[Sample]:
+    """Yield samples of SSD-LM, each block in all of the plan's steps."""
+    plan = _in_all_blocks(plan, fixed(prompt, model.mask_id))
+    return _engine_samples(model, plan, prompt, numbers, width, failed)
+
+
+def _in_all_blocks(plan: Sampling, fixed: Sequence[bool]) -> Sampling:
+    """Return a plan with the steps of all blocks, made of one with those of each; fixed: where the prompt stays."""
+    blocks = plan_blocks(plan.canvas, plan.canvas, fixed, plan.block_length)
+    return msgspec.structs.replace(plan, steps=plan.steps * len(blocks))
 
 
 def _shape(plan: Sampling, prompt: Sequence[int]) -> dict[str, Any]:

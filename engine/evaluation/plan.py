@@ -15,6 +15,9 @@ ENGINE = "lazy"
 BETWEEN_STARTS = "ar"
 """The predictor of ReMDM's autoregressive baseline: L - 2 tokens from the left, between two start tokens."""
 
+OVER_SIMPLEX = "ssd-lm"
+"""SSD-LM's predictor, and the strategy that it steps: its steps are those of each block."""
+
 
 class PlannedModel(msgspec.Struct, frozen=True):
     """The model: its weights, and how they were loaded."""

@@ -17,13 +17,14 @@ from torch import Tensor
 from engine.models.protocol import Denoiser, device_of
 from engine.records import Settings
 from engine.sampling.blocks import Blocks, plan_blocks
+from engine.sampling.lockstep import in_step
 from engine.sampling.memory import StrategyMemory
 from engine.sampling.readout import BadLogitsError
 from engine.sampling.session import config_of, grid_of
 from engine.sampling.state import SamplerState, StepConfig
 from engine.sampling.step import Flips, Stepper, memory_of
-from engine.sampling.validation import check_canvas, check_order, check_reads, check_settings
-from engine.strategies import Strategy
+from engine.sampling.validation import check_canvas, check_sampler
+from engine.strategies import Strategy, reads_of
 from engine.text import infill
 
 WIDTH, GPU_WIDTH = 8, 64
@@ -116,9 +117,12 @@ def samples(
     config = config_of(strategy, Settings(strategy.name, **settings))
     queue = list(numbers)[::-1]
     blocks = plan_blocks(steps, length, infill.fixed(prompt, model.mask_id), block_length, stride, strides)
-    check_order(model, strategy, blocks)
-    check_reads(model, strategy)
-    check_settings(model, strategy, config.settings)
+    check_sampler(model, strategy, config.settings, blocks)
+    if "simplex" in reads_of(strategy):
+        give_up = None if failed is None else lambda *place: failed(AbandonedSample(*place))
+        for done in in_step(model, config, blocks, seed, prompts, numbers, width, on_step, give_up):
+            yield Sample(*done)
+        return
     slots = _Slots(model, config, blocks, seed, prompts, on_step)
     while queue or slots.busy:
         while queue and slots.busy < width:

@@ -84,7 +84,7 @@ class Readout:
         parts = []
         for here, logits in self._logits(config.settings, hidden):
             address = kernel.Address(keys[chosen.sequence[here]], chosen.position[here])
-            with _naming(state, chosen, here, steps):
+            with naming(state, chosen, here, steps):
                 parts.append(self._drawn(config.settings, logits, address))
         return kernel.Drawn(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
 
@@ -173,7 +173,7 @@ class Readout:
         quality = self._quality(hidden.own) if "quality" in reads else torch.full_like(state.held[where], torch.nan)
         for here, logits in self._logits(settings, hidden):
             address = kernel.Address(keys[chosen.sequence[here]], chosen.position[here])
-            with _naming(state, chosen, here, steps):
+            with naming(state, chosen, here, steps):
                 if not reads & DESCRIBES:
                     ids, held, sure = self._drawn(settings, logits, address)
                     nothing = torch.full_like(held, torch.nan)
@@ -288,7 +288,7 @@ def _logit(logits: Tensor, ids: Tensor) -> Tensor:
 
 
 @contextmanager
-def _naming(state: SamplerState, chosen: ReadPositions, here: slice, steps: Sequence[int]) -> Iterator[None]:
+def naming(state: SamplerState, chosen: ReadPositions, here: slice, steps: Sequence[int]) -> Iterator[None]:
     """Raise BadLogitsError with samples, steps and positions where the rows `here` are not finite."""
     try:
         yield

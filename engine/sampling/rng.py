@@ -8,6 +8,7 @@ methods: what was drawn in a recording is computed again without torch.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from enum import IntEnum
 from typing import TYPE_CHECKING
@@ -22,6 +23,8 @@ GOLDEN = 0x9E3779B97F4A7C15
 MIX1 = 0xBF58476D1CE4E5B9
 MIX2 = 0x94D049BB133111EB
 WORD = (1 << 64) - 1
+LARGEST_NORMAL = 6.77
+"""Above the largest of the `normals`, sqrt(-2 log 2^-33)."""
 MANY = 16
 """Keys from which on computing them together is faster than one after the other."""
 
@@ -45,6 +48,8 @@ class Purpose(IntEnum):
     """which of its symmetric copies is shown?"""
     CLUES = 9
     """in which order are its cells emptied?"""
+    SIMPLEX = 10
+    """what is the noise of each token of the vocabulary here?"""
 
 
 def _signed(value: int) -> int:
@@ -110,16 +115,37 @@ def uniforms(keys: Tensor, counters: Tensor) -> Tensor:
     >>> uniforms(torch.tensor([[7], [8]]), torch.arange(1024)).shape
     torch.Size([2, 1024])
     """
+    return _shift(_hashed(keys, counters), 11).double() * 2.0**-53
+
+
+def _hashed(keys: Tensor, counters: Tensor) -> Tensor:
     x = keys + (counters + 1) * _signed(GOLDEN)
     x = (x ^ _shift(x, 30)) * _signed(MIX1)
     x = (x ^ _shift(x, 27)) * _signed(MIX2)
-    x = x ^ _shift(x, 31)
-    return _shift(x, 11).double() * 2.0**-53
+    return x ^ _shift(x, 31)
 
 
 def over_vocabulary(keys: Tensor, positions: Tensor, vocab_size: int) -> Tensor:
     """Return vocab_size uniforms for each (key, position), [N, V]: the noise of Gumbel-max."""
     import torch
 
-    rows = uniforms(keys, positions).mul(2.0**53).long()
-    return uniforms(rows[:, None], torch.arange(vocab_size, device=keys.device))
+    return uniforms(_rows(keys, positions), torch.arange(vocab_size, device=keys.device))
+
+
+def normals(keys: Tensor, positions: Tensor, first: int, count: int) -> Tensor:
+    """Return standard normals of the tokens `first` to first + count at each (key, position), float32 [N, count].
+
+    Two neighbours share one hash: Box-Muller of 32 bits each, so none lies beyond LARGEST_NORMAL.  first: even.
+    """
+    import torch
+
+    pairs = torch.arange(first // 2, (first + count + 1) // 2, device=keys.device)
+    bits = _hashed(_rows(keys, positions), pairs)
+    radius = (_shift(bits, 32).float() + 0.5).mul_(2.0**-32).log_().mul_(-2).sqrt_()
+    angle = (bits & 0xFFFFFFFF).float().mul_(2 * math.pi * 2.0**-32)
+    return torch.stack((angle.cos().mul_(radius), angle.sin().mul_(radius)), -1).flatten(1)[:, :count]
+
+
+def _rows(keys: Tensor, positions: Tensor) -> Tensor:
+    """Return a key [N, 1] of each (key, position), for streams over the vocabulary."""
+    return uniforms(keys, positions).mul(2.0**53).long()[:, None]

@@ -19,7 +19,7 @@ from engine.sampling.edits import EditContext, edited
 from engine.sampling.state import NextStep, SamplerState, StepConfig
 from engine.sampling.step import Decision, Flips, Stepper
 from engine.sampling.trajectory import Clock, StepInput, Trajectory
-from engine.sampling.validation import check_canvas, check_order, check_reads, check_settings
+from engine.sampling.validation import check_canvas, check_sampler
 from engine.strategies import Strategy, values
 from engine.strategies.schedules import next_time
 from engine.text import infill
@@ -74,11 +74,9 @@ class Session:
         self.model, self.steps, self.seed = model, steps, seed
         self._prompt = tuple(prompt)
         self.blocks = plan_blocks(steps, length, infill.fixed(prompt, model.mask_id), block_length, stride, strides)
-        check_order(model, strategy, self.blocks)
-        check_reads(model, strategy)
         self._stepper = Stepper(model, seed)
         config = config_of(strategy, Settings(strategy.name, **settings))
-        check_settings(model, strategy, config.settings)
+        check_sampler(model, strategy, config.settings, self.blocks)
         state = SamplerState.blank(model, self.blocks.edges[-1], range(first, first + batch), prompt)
         self._line = Trajectory(state, config)
         self._lines, self._branches = {branch: self._line}, {branch: Branch(branch)}
@@ -158,9 +156,7 @@ class Session:
         """
         now = self.config
         config = config_of(strategy or now.strategy, replace(now.settings, **settings))
-        check_order(self.model, config.strategy, self.blocks)
-        check_reads(self.model, config.strategy)
-        check_settings(self.model, config.strategy, config.settings)
+        check_sampler(self.model, config.strategy, config.settings, self.blocks)
         self._line.set(config)
 
     def edit(self, edit: Edit) -> Frame:

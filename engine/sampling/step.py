@@ -19,6 +19,7 @@ from engine.sampling.guidance import is_guided
 from engine.sampling.memory import ShownState, StrategyMemory, begin
 from engine.sampling.readout import Predicted, Readout
 from engine.sampling.rng import Purpose
+from engine.sampling.simplex import SimplexReader
 from engine.sampling.state import SamplerState, StepConfig
 from engine.strategies import Plan, Strategy, View, asks_network, reads_of
 from engine.strategies.validation import StrategyError
@@ -38,6 +39,8 @@ class Flips:
     edit: Tensor | None = None
     drawn: tuple[Tensor, Tensor] | None = None
     """(ids, held) [B, L] already drawn, where the plan had to look at them"""
+    renewed: Tensor | None = None
+    """where the token stays and takes its probability of this step as `held`"""
 
     def waiting(self) -> Tensor:
         """Return bool [B]: sequences that reveal something whose token is not drawn yet."""
@@ -65,7 +68,7 @@ class Stepper:
     def __init__(self, model: Denoiser, seed: int) -> None:
         self.model, self.seed = model, seed
         self.device = device_of(model)
-        self.readout = Readout(model, seed)
+        self.readout, self.simplex = Readout(model, seed), SimplexReader(model, seed)
 
     def decide(
         self, config: StepConfig, state: SamplerState, steps: Sequence[int], t: Tensor, s: Tensor
@@ -78,6 +81,8 @@ class Stepper:
         memory = memory_of(strategy, state)
         view = view_of(strategy, replace(state, memory=memory), self.model, self.seed, steps, t, s)
         seen = None
+        if "simplex" in reads_of(strategy):
+            return self._over_simplex(config, replace(state, memory=memory), steps, view)
         if asks_network(strategy):
             seen = self.readout.predict(config, replace(state, memory=memory), steps, view)
             view = replace(view, prediction=seen.prediction)
@@ -90,6 +95,15 @@ class Stepper:
         if memory is not None:
             decision = replace(decision, memory=self._remembered(memory, plan, state, view, calls > 0))
         return decision, calls
+
+    def _over_simplex(
+        self, config: StepConfig, state: SamplerState, steps: Sequence[int], view: View
+    ) -> tuple[Decision, Tensor]:
+        """Decide a step in which every open position takes the network's argmax and its probability."""
+        seen, own = self.simplex.predict(config, state, steps, view.t, view.alpha_t)
+        decision = self._flip(state, steps, view, config.strategy.plan(view), seen)
+        flips = replace(decision.flips, renewed=view.revealed & (seen.prediction.ids == state.tokens))
+        return replace(decision, flips=flips, memory=StrategyMemory(config.strategy.name, own)), seen.calls
 
     def _flip(
         self, state: SamplerState, steps: Sequence[int], view: View, plan: Plan, seen: Predicted | None
@@ -139,6 +153,8 @@ class Stepper:
             ids, held = flips.drawn
             put = flips.reveal if flips.edit is None else flips.reveal | flips.edit
             state.tokens[put], state.held[put] = ids[put], held[put]
+            if flips.renewed is not None:
+                state.held[flips.renewed] = held[flips.renewed]
         elif bool(need.any()):
             drawn = self.readout.draw(config, state, flips.reveal, steps, alpha_t)
             state.tokens[flips.reveal] = drawn.ids

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from engine.models.protocol import Denoiser, ends_of, has_shadows, quality_of
+from engine.models.protocol import Denoiser, ends_of, has_shadows, has_simplex, quality_of
 from engine.records import Settings
 from engine.sampling.blocks import Blocks
 from engine.strategies import REGISTRY, Strategy, reads_of
+from engine.strategies.ssd_lm import SsdLm
 from engine.text import infill
 
 
@@ -27,6 +28,14 @@ def check_canvas(model: Denoiser, steps: int, length: int, prompt: Sequence[int]
         raise ValueError(f"the prompt holds token {bad[0]}, which is outside the vocabulary of {model.vocab_size}")
     if getattr(model, "causal", False):
         infill.check_left_to_right(getattr(model, "name", "the model"), infill.fixed(prompt, model.mask_id))
+
+
+def check_sampler(model: Denoiser, strategy: Strategy, settings: Settings, blocks: Blocks) -> None:
+    """Raise ValueError for a strategy or settings that do not go with the model or the blocks."""
+    check_order(model, strategy, blocks)
+    check_reads(model, strategy)
+    check_settings(model, strategy, settings)
+    check_simplex(model, strategy, settings, blocks)
 
 
 def check_reads(model: Denoiser, strategy: Strategy) -> None:
@@ -50,6 +59,32 @@ def check_settings(model: Denoiser, strategy: Strategy, settings: Settings) -> N
         raise ValueError(f"{name} predicts from the left alone and knows no mask for the prompt: leave cfg at 0")
     if (settings.eos_bias or settings.eos_confidence != "kept") and not ends_of(model):
         raise ValueError(f"{name} has no token that ends a text: leave eos_bias at 0 and eos_confidence at kept")
+
+
+def check_simplex(model: Denoiser, strategy: Strategy, settings: Settings, blocks: Blocks) -> None:
+    """Raise ValueError for what a canvas over the simplex does not allow."""
+    if "simplex" not in reads_of(strategy):
+        return
+    name = getattr(model, "name", "the model")
+    if not isinstance(strategy, SsdLm):
+        raise ValueError(f"{strategy.name} reads the simplex, which only ssd-lm and its subclasses do")
+    if not has_simplex(model):
+        raise ValueError(
+            f"{strategy.name} needs embed_sum_layer.pt and timestep_layer.pt beside the model's weights: without them "
+            f"{name} is an ordinary masked language model"
+        )
+    if blocks.window is not None:
+        raise ValueError(f"{strategy.name} sees all that stands before its block: take a block_length, not a stride")
+    sizes = [end - first for first, end in pairwise(blocks.edges)]
+    if len(set(sizes)) > 1:
+        raise ValueError(
+            f"a block_length of {max(sizes)} does not divide the {sum(sizes)} tokens after the prompt, as "
+            f"{strategy.name} needs"
+        )
+    if strategy.projection == "even" and settings.top_p >= 1:
+        raise ValueError("with top_p 1 the projection even puts every token at +K: take .95, or projection=sampling")
+    if settings.cfg > 0:
+        raise ValueError(f"{strategy.name} has no guidance: leave cfg at 0")
 
 
 def check_order(model: Denoiser, strategy: Strategy, blocks: Blocks) -> None:

@@ -54,6 +54,7 @@ from engine.strategies.remedi import Remedi
 from engine.strategies.saber import Saber
 from engine.strategies.slow_fast import SlowFast
 from engine.strategies.sources import sources
+from engine.strategies.ssd_lm import SsdLm
 from engine.strategies.t2m import T2m
 from engine.strategies.threshold import Threshold
 from engine.strategies.topk_margin import TopkMargin
@@ -97,21 +98,25 @@ REGISTRY: dict[str, type[Strategy]] = {
     )
 }
 
+SIMPLEX: dict[str, type[Strategy]] = {SsdLm.name: SsdLm}
+"""What needs a model that reads points on the simplex of the vocabulary: no rule over masks, which any model serves."""
+
 __all__ = [
-    "REGISTRY", "Candidates", "Plan", "Prediction", "Strategy", "View", "asks_network", "available", "catalogue",
-    "describe", "knob", "make", "make_strategy", "others", "posterior", "reads_of", "source_digest", "values",
+    "REGISTRY", "SIMPLEX", "Candidates", "Plan", "Prediction", "Strategy", "View", "asks_network", "available",
+    "catalogue", "describe", "knob", "make", "make_strategy", "others", "posterior", "reads_of", "source_digest",
+    "values",
 ]  # fmt: skip
 
 
 @lru_cache(maxsize=1)
 def others() -> Installed:
     """Return the strategies of installed packages; these are imported at the first call."""
-    return installed(REGISTRY)
+    return installed({**REGISTRY, **SIMPLEX})
 
 
 def available() -> dict[str, type[Strategy]]:
     """Return all strategies by name, those of installed packages last."""
-    return {**REGISTRY, **others().kinds}
+    return {**REGISTRY, **SIMPLEX, **others().kinds}
 
 
 def source_digest(name: str) -> str | None:

@@ -41,6 +41,7 @@ READS = {
     "quality": "a trained head's score of the committed token, where the model has such a head",
     "ahead": "how sure the network would be of the rest after each candidate alone is revealed, by a call for each",
     "noise": "a uniform of its own at every position (no network)",
+    "simplex": "the network's argmax where the canvas is a point on the simplex of the vocabulary (ssd-lm alone)",
 }
 """What a plan may read besides time and state; the engine computes what is read and no more."""
 OFFLINE = frozenset({"held", "noise"})

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from engine.records import StrategyInfo
 
 GROUPS: tuple[tuple[str, frozenset[str]], ...] = (
+    ("the simplex of the vocabulary, in the place of masks", frozenset({"simplex"})),
     ("a trained head's score", frozenset({"quality"})),
     ("what the network says of a token that it cannot see", frozenset({"verified"})),
     ("the network's view now and at the last step", frozenset({"previous", "divergence"})),

@@ -27,6 +27,12 @@ def cosine(t: Tensor) -> Tensor:
     return 1 - ((1 - t) * (math.pi / 2)).cos()
 
 
+def simplex(t: Tensor) -> Tensor:
+    """Return SSD-LM's abar_t = f(t) / f(0), f(t) = cos^2(pi (t + s) / (2 (1 + s))), s = 1e-4 (arXiv 2210.17432)."""
+    s = 1e-4
+    return (((t + s) / (1 + s) * (math.pi / 2)).cos() / math.cos(s / (1 + s) * (math.pi / 2))) ** 2
+
+
 def loop(t: Tensor, t_on: float, t_off: float, alpha_on: float) -> Tensor:
     """Return ReMDM-loop's alpha (arXiv 2503.00307): mdlm to alpha_on at t_on, constant until t_off, mdlm to 1."""
     before = (1 - t) * (alpha_on / (1 - t_on))

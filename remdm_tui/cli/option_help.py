@@ -28,6 +28,6 @@ def facts() -> dict[str, str]:
         "parts": " | ".join(PARTS),
         "count": f"default {COUNT}",
         "judge": f"default {JUDGE}, or {OFFLINE_JUDGE} if that is not available",
-        "predictor": "lazy (this engine's, for every strategy) | ddpm | ddpm_cache | analytic | ar, default lazy",
+        "predictor": "lazy (ours, for every strategy) | ddpm | ddpm_cache | analytic | ssd-lm | ar, default lazy",
         "datasets": " | ".join(DATASETS),
     }

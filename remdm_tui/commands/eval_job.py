@@ -121,12 +121,14 @@ class EvalRunner:
         self, preset: Preset | None, options: WatchOptions, model: TextModel, record: PlannedModel, store: EvalStore
     ) -> EvalPlan:
         from engine.evaluation import drawing
-        from engine.evaluation.plan import BETWEEN_STARTS, ENGINE, EvalPlan, Sampling
-        from engine.strategies import catalogue, source_digest
+        from engine.evaluation.plan import BETWEEN_STARTS, ENGINE, OVER_SIMPLEX, EvalPlan, Sampling
+        from engine.strategies import catalogue, make_strategy, source_digest, values
 
         predictor = self._arguments.predictor or getattr(preset, "predictor", None) or ENGINE
         if predictor not in (ENGINE, BETWEEN_STARTS) and "strategy" not in options.explicit:
-            options = replace(options, settings=replace(options.settings, strategy="mdlm", knobs={}))
+            name = OVER_SIMPLEX if predictor == OVER_SIMPLEX else "mdlm"
+            knobs = values(make_strategy(name))
+            options = replace(options, settings=replace(options.settings, strategy=name, knobs=knobs))
         settings, run = fit_to_model(options, model.info, catalogue())
         prompt = model.prompt(run.prompt, run.chat, run.infill)
         fixed = infill.fixed(prompt, model.mask_id)

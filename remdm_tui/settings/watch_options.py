@@ -15,6 +15,8 @@ from remdm_tui.settings.watched_item import WatchedItem
 DEFAULT_STRATEGY = "remdm-cap"
 CAUSAL_STRATEGY = "left-to-right"
 """The only strategy for a model that predicts from the left alone."""
+STRATEGY_OF_KIND = {"SSD-LM": "ssd-lm"}
+"""The strategy that a kind of model is trained for, where it is not any over masks."""
 
 
 @dataclass(frozen=True)
@@ -77,15 +79,15 @@ def fit_to_model(
 ) -> tuple[Settings, RunChoice]:
     """Return the run for a model: no longer than the model allows unless the length was given.
 
-    A causal model gets the left-to-right strategy unless another was given.
+    A causal model gets the left-to-right strategy, and SSD-LM its own, unless another was given.
     """
     settings, steps, length = options.settings, options.steps, options.length
     if "length" not in options.explicit and model.max_length is not None:
         length = min(length, model.max_length)
-    has_strategy = any(info.name == CAUSAL_STRATEGY for info in strategies)
-    if model.causal and "strategy" not in options.explicit and has_strategy:
-        knobs = {knob.name: knob.default for knob in own_knobs(CAUSAL_STRATEGY, strategies)}
-        settings = replace(settings, strategy=CAUSAL_STRATEGY, knobs=knobs)
+    own = CAUSAL_STRATEGY if model.causal else STRATEGY_OF_KIND.get(model.kind, "")
+    if "strategy" not in options.explicit and any(info.name == own for info in strategies):
+        knobs = {knob.name: knob.default for knob in own_knobs(own, strategies)}
+        settings = replace(settings, strategy=own, knobs=knobs)
     token_by_token = settings.strategy == CAUSAL_STRATEGY and "steps" not in options.explicit
     return settings, RunChoice(
         None if token_by_token else steps, length, options.batch, options.seed, options.prompt, options.chat,

@@ -9,10 +9,14 @@ from typing import Any
 import pytest
 
 from engine.models.catalogue import BUILT_IN, PUBLISHED
-from engine.strategies import REGISTRY, catalogue
+from engine.strategies import REGISTRY, SIMPLEX, catalogue
 from remdm_tui.settings import presets
 
-NAMES = {"strategies": list(REGISTRY), "models": [*BUILT_IN, *PUBLISHED], "presets": list(presets.preset_names())}
+NAMES = {
+    "strategies": [*REGISTRY, *SIMPLEX],
+    "models": [*BUILT_IN, *PUBLISHED],
+    "presets": list(presets.preset_names()),
+}
 
 
 @pytest.mark.parametrize("what", NAMES)

@@ -144,6 +144,12 @@ def test_a_causal_model_runs_from_left_to_right_a_token_a_step() -> None:
     assert fit(MODEL) == (DEFAULT_STRATEGY, RunChoice(WatchOptions.steps, 100))
 
 
+def test_ssd_lm_runs_by_its_own_strategy_unless_another_was_given() -> None:
+    model = replace(MODEL, kind="SSD-LM")
+    assert fit(model)[0] == "ssd-lm"
+    assert fit(model, strategy="mdlm")[0] == "mdlm"
+
+
 @pytest.mark.parametrize(
     ("text", "choice"),
     [

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from tests.engine import library
+from tests.engine.toys import TextToy, Toy
 
 VOCABULARY = 300
 ROOM = library.SMALL["max_position_embeddings"] - 2
@@ -43,3 +44,24 @@ def write_ssd_lm(home: Path, prefix: str = "module.") -> TinySsdLM:
     torch.save({f"{prefix}weight": made.embed_sum}, home / "embed_sum_layer.pt")
     torch.save({f"{prefix}weight": made.timestep, f"{prefix}bias": made.bias}, home / "timestep_layer.pt")
     return made
+
+
+class SimplexToy(Toy):
+    """A toy that reads points on the simplex of its vocabulary, and tokens as its vertices."""
+
+    simplex = True
+    name = "toy"
+
+    def mix(self, shares: Tensor, first: int) -> Tensor:
+        return shares.float() @ self.whole[first : first + shares.shape[1]]
+
+    def encode_simplex(self, tokens: Tensor, t: Tensor, where: Tensor, mixed: Tensor) -> Tensor:
+        self.encoded += len(tokens)
+        read = self.whole[tokens]
+        read[where] = mixed
+        spread = self.left[tokens.roll(1, dims=-1)] * (1 + t.float())[:, None, None]
+        return (3 * (self.place[: tokens.shape[1]] + read + read.mean(1, keepdim=True)) + spread)[where]
+
+
+class SimplexTextToy(SimplexToy, TextToy):
+    """The same with a tokenizer, as evaluations and the server want it."""

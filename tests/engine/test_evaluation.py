@@ -708,7 +708,11 @@ def test_an_autoregressive_sample_is_between_two_starts(tmp_path: Path) -> None:
         (FromTheLeft, {"block_length": 4}, "leave out blocks and strides"),
         (FromTheLeft, {"strategy": "mdlm"}, "choose --strategy left-to-right"),
         (FromTheLeft, {"steps": 9}, "--steps 10 or more"),
-        (FromTheLeft, {"predictor": "arr"}, "unknown predictor 'arr': choose lazy, ddpm, ddpm_cache, analytic, ar"),
+        (
+            FromTheLeft,
+            {"predictor": "arr"},
+            "unknown predictor 'arr': choose lazy, ddpm, ddpm_cache, analytic, ssd-lm, ar",
+        ),
     ],
 )
 def test_what_cannot_be_between_two_starts_is_refused(model: type[TextToy], more: dict[str, Any], reason: str) -> None:

@@ -425,4 +425,4 @@ def test_packages_add_strategies_and_broken_ones_are_reported(tmp_path: Path) ->
 
 def test_without_packages_there_are_ours_alone() -> None:
     assert installed().kinds == {}
-    assert strategies.available() == REGISTRY
+    assert strategies.available() == REGISTRY | strategies.SIMPLEX

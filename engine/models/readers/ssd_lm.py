@@ -15,7 +15,7 @@ from engine.models.readers.masked_lm import head_named, mask_of, vocabulary_of, 
 from engine.models.ssd_lm import SsdLM
 from engine.models.text import Codec
 
-NOTE = "strategies read it as an ordinary masked LM, which it was not trained as"
+NOTE = "sampled by ssd-lm; other strategies read it as an ordinary masked LM, which it was not trained as"
 
 
 class SimplexLanguageModel:
