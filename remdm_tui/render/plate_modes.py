@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from remdm_tui.render.palette import LEVEL_COUNT
 from remdm_tui.render.plate import CERTAIN, Bytes, Columns, Plate, Reads, State
@@ -30,8 +31,8 @@ AGE_CODES = np.array(
 )
 """The code of each age: 0, 1 to 3, 4 to 15 and so on; the youngest is the highest."""
 TIMES_CODES = np.array([LEVEL + level for level in (0, 1, 2, 3, 3, 4, 4, 4, 4, 5)], np.uint8)
-"""The code of each number of remasks."""
-MOST_REMASKS = len(TIMES_CODES) - 1
+"""The code of each number of remasks or edits."""
+MOST_TIMES = len(TIMES_CODES) - 1
 
 
 class Scan:
@@ -41,12 +42,14 @@ class Scan:
         self.ages = np.full(positions, OLDEST, np.uint16)
         """steps since each position last changed; between two calls at most OLDEST"""
         self.remasks = np.zeros(positions, np.uint16)
-        """how often each was remasked; between two calls at most MOST_REMASKS"""
+        """how often each was remasked; between two calls at most MOST_TIMES"""
+        self.edits = np.zeros(positions, np.uint16)
+        """how often the token of each was replaced; between two calls at most MOST_TIMES"""
 
     def copy(self) -> Scan:
         """Return one that goes on from the same step."""
         made = Scan(0)
-        made.ages, made.remasks = self.ages.copy(), self.remasks.copy()
+        made.ages, made.remasks, made.edits = self.ages.copy(), self.remasks.copy(), self.edits.copy()
         return made
 
 
@@ -105,11 +108,21 @@ def _age(columns: Columns, scan: Scan) -> Bytes:
 
 def _times(columns: Columns, scan: Scan) -> Bytes:
     """Encode how often a position has been remasked so far; the most often wins."""
-    codes, remasks = np.empty_like(columns.states), scan.remasks
-    for row, remasked in zip(codes, columns.states == State.REMASKED, strict=True):
-        remasks += remasked
-        TIMES_CODES.take(remasks, out=row, mode="clip")
-    np.minimum(remasks, MOST_REMASKS, out=remasks)
+    return _counted(columns, scan.remasks, State.REMASKED)
+
+
+def _edits(columns: Columns, scan: Scan) -> Bytes:
+    """Encode how often the token at a position has been replaced so far; the most often wins."""
+    return _counted(columns, scan.edits, State.EDITED)
+
+
+def _counted(columns: Columns, times: NDArray[np.uint16], state: State) -> Bytes:
+    """Encode how often a position was in a state, `times` before these columns, which goes on with them."""
+    codes = np.empty_like(columns.states)
+    for row, happened in zip(codes, columns.states == state, strict=True):
+        times += happened
+        TIMES_CODES.take(times, out=row, mode="clip")
+    np.minimum(times, MOST_TIMES, out=times)
     return _but_masked(codes, columns)
 
 
@@ -140,6 +153,10 @@ MODES: dict[str, Mode] = {
         ),
         Mode(
             "times remasked", "remasks so far: dark 0, bright 9 or more", _times, UP,
+            ("0", "1", "2", "3-4", "5-8", "9+"), scans=True,
+        ),
+        Mode(
+            "times edited", "tokens replaced so far: dark 0, bright 9 or more", _edits, UP,
             ("0", "1", "2", "3-4", "5-8", "9+"), scans=True,
         ),
         Mode(

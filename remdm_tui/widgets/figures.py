@@ -7,6 +7,7 @@ import math
 from textual.geometry import Size
 
 from engine.sampling.figures import FIGURES
+from engine.strategies import SIMPLEX
 from remdm_tui.render.panels import Reading
 from remdm_tui.render.shorten import shorten
 from remdm_tui.widgets.text_rows import PLAIN, TextRows
@@ -74,8 +75,10 @@ def _cells(reading: Reading) -> dict[str, tuple[str, str]]:
         known = {"t": ("t", "1"), "alpha": ("alpha", "0"), "calls": ("NFE", "0"), "steps/s": pace, "per_call": PER_CALL}
         return {**known, **{name: (kind.label, "-") for name, kind in FIGURES.items()}, "masked": ("masked", "all")}
     calls = frame.network_calls / len(frame.tokens)
+    # over the simplex nothing is masked, and it is the level of the signal
+    level = "abar" if frame.settings.strategy in SIMPLEX else "alpha"
     known = {
-        "t": ("t", f"{frame.s:.4f}"), "alpha": ("alpha", f"{frame.alpha_s:.4f}"),
+        "t": ("t", f"{frame.s:.4f}"), "alpha": (level, f"{frame.alpha_s:.4f}"),
         "calls": (nfe(len(frame.tokens)), f"{calls:.4g}"), "steps/s": pace,
         "per_call": (PER_CALL[0], f"{(reading.open - now.masked) / calls:.3g}" if calls else "-"),
     }  # fmt: skip

@@ -11,10 +11,11 @@ import pytest
 
 from engine.debug import fields
 from engine.recording import Recording
-from engine.records import Change
+from engine.records import Change, Settings
 from engine.sampling.figures import FIGURES, Curves, FigureKind, Steps, figures
 from remdm_tui.exports import ExportRequest, tables
 from remdm_tui.widgets.figures import Reading, _rows
+from tests.engine.recordings import arbitrary_frames
 
 OLDER = Path(__file__).parents[1] / "fixtures" / "older.remdm"
 
@@ -71,6 +72,13 @@ def test_edits_are_counted_and_shown_where_a_strategy_edits() -> None:
 
 def test_breakpoints_know_every_figure() -> None:
     assert set(FIGURES) <= set(fields.FIELDS)
+
+
+def test_over_the_simplex_alpha_is_the_level_of_the_signal() -> None:
+    (frame,) = arbitrary_frames(1, 1, 4, 0)[1]
+    assert ("alpha", f"{frame.alpha_s:.4f}") in _rows(Reading(frame, figures(frame, 0), 4, 1.0))[0]
+    over_simplex = replace(frame, settings=Settings("ssd-lm"))
+    assert ("abar", f"{frame.alpha_s:.4f}") in _rows(Reading(over_simplex, figures(frame, 0), 4, 1.0))[0]
 
 
 def test_the_side_panel_keeps_its_order() -> None:

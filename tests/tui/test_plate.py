@@ -58,11 +58,12 @@ def slow_codes(trace: Trace, sample: int, mode: str) -> list[list[int]]:
     states = slow_states(trace, sample)
     codes = []
     ages, times = [ALL] * len(states[0]), [0] * len(states[0])
+    counted = State.EDITED if mode == "times edited" else State.REMASKED
     for step, row in enumerate(states):
         held, line = trace.held(step, sample), []
         for i, state in enumerate(row):
             ages[i] = 0 if state >= State.REVEALED else min(ALL, ages[i] + 1)
-            times[i] += state == State.REMASKED
+            times[i] += state == counted
             if mode == "state":
                 code = int(state)
             elif mode == "confidence":

@@ -146,7 +146,7 @@ async def test_keys_of_the_map_work_on_it_alone_and_the_others_as_ever():
         assert cells.view.is_whole
         assert app.watching.settings.strategy != before.strategy
         # the same key colours text and map wherever the focus is
-        for mode in ("age", "times remasked", "sigma", "entropy", "state"):
+        for mode in ("age", "times remasked", "times edited", "sigma", "entropy", "state"):
             await pilot.press("C")
             assert app.main.panes.mode is MODES[mode]
             assert cells.mode is MODES["state" if mode == "entropy" else mode]
