@@ -54,7 +54,7 @@ class MasksLeft(NamedTuple):
     most: Callable[[StepCounts], NDArray[np.int64]]
     """how many masks there are to be, long [B]"""
     exact: bool
-    """whether so many of the masks before the step stay; else so many stand after it, or fewer"""
+    """whether this number of the masks before the step stays; else it is the most after the step"""
     formula: str
 
 

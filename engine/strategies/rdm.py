@@ -65,7 +65,7 @@ class Rdm(Strategy):
         return view.masked | (view.revealed & (kept_masked(view) > 0))
 
     def initial_memory(self, like: Tensor) -> OwnMemory:
-        """Return the score of every token when it was revealed, if that is asked for."""
+        """Return the score of every token when it was revealed, if the rule reads it."""
         return {"score": like} if self.condition == "cond" else {}
 
     def plan(self, view: View) -> Plan:

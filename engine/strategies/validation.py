@@ -72,7 +72,7 @@ def validate_class(kind: type[Strategy], name: str, path: str, taken: Collection
             knobs(kind)
             made = kind()
             _validate_words(kind, made.reading())
-        # these are checked wherever they are asked, and here for the first time
+        # these check their answers at every call, and here for the first time
         made.uniforms()
         made.keeps_quota()
         made.most_remasks(1.0, 0.5, 1)

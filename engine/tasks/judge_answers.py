@@ -35,10 +35,10 @@ def answer_judge(
     from engine.tasks.judging import judged
     from engine.tasks.loading import load_tasks, runs_model_code
 
-    asked = plan.tasks
-    task = load_tasks(asked.sources, asked.num_fewshot, trusted, runs_code)[question.task]
+    settings = plan.tasks
+    task = load_tasks(settings.sources, settings.num_fewshot, trusted, runs_code)[question.task]
     if runs_model_code(task):
-        run_elsewhere(task, CodeRunner(asked.sources, question.task, asked.num_fewshot, trusted))
+        run_elsewhere(task, CodeRunner(settings.sources, question.task, settings.num_fewshot, trusted))
     doc = next(islice(task.eval_docs, question.doc, None))
     request = Instance("generate_until", doc, (question.context, {"until": list(question.until)}), 0)
     target = str(task.doc_to_target(doc))

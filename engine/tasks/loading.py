@@ -101,7 +101,7 @@ def _loaded(manager: Any, name: str) -> dict[str, Any]:
 
 
 def source(name: str) -> str:
-    """Return a name by which a task is found again, from wherever that is asked for."""
+    """Return a name by which a task is found again from any directory."""
     return str(Path(name).resolve()) if Path(name).suffix in FILES else name
 
 

@@ -1,4 +1,4 @@
-"""The file of what was asked, by which an item can be drawn and judged again."""
+"""The file of the questions, by which an item can be drawn and judged again."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class AnswerVerdict(msgspec.Struct, frozen=True):
     answer: str
     """as it is extracted"""
     right: bool | None
-    """None where that cannot be told"""
+    """None if that is unknown"""
     target: str
 
 

@@ -66,7 +66,7 @@ def code_eval_allowed(allowed: bool) -> Iterator[None]:
 
 
 def refusal_of_code(name: str) -> str:
-    """Return why a task is not asked."""
+    """Return why a task is refused."""
     return (
         f"the task {name} runs code that the model has written: add {ALLOW_CODE} to run it, in a process with limits "
         "of time and memory, which are no protection against malice"

@@ -20,7 +20,7 @@ COMMAND = (sys.executable, "-P", "-m", "engine.tasks.judge_answers")
 
 
 class AnswerProcess:
-    """Judges texts, one at a time, and remembers what it was told."""
+    """Judges texts, one at a time, and remembers the verdicts."""
 
     def __init__(self, item: WatchedItem, command: Sequence[str] = COMMAND) -> None:
         consent = ["--trust-remote-code"] * item.trusted + ["--allow-code-execution"] * item.runs_code
@@ -30,7 +30,7 @@ class AnswerProcess:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log,
         )  # fmt: skip
         self._known: dict[str, AnswerVerdict] = {}
-        self._asked: str | None = None
+        self._sent: str | None = None
         self.problem = ""
         """why nothing is judged any more"""
         self._thread = threading.Thread(target=self._listen, daemon=True, name="answers")
@@ -38,18 +38,18 @@ class AnswerProcess:
 
     @property
     def waiting(self) -> bool:
-        """Whether a text has been asked about and not been judged yet."""
-        return self._asked is not None and not self.problem
+        """Whether a text has been sent and not been judged yet."""
+        return self._sent is not None and not self.problem
 
     def judged(self, text: str) -> AnswerVerdict | None:
-        """Return what the task says of a text; None while that is unknown: it is asked about as soon as it can be."""
+        """Return what the task says of a text; None while that is unknown: it is sent as soon as it can be."""
         found = self._known.get(text)
-        if found is None and self._asked is None and not self.problem:
-            self._asked = text
-            self._ask(text)
+        if found is None and self._sent is None and not self.problem:
+            self._sent = text
+            self._send(text)
         return found
 
-    def _ask(self, text: str) -> None:
+    def _send(self, text: str) -> None:
         assert self._process.stdin is not None
         # a process that has ended is reported by the thread that listens
         with suppress(OSError):
@@ -59,14 +59,14 @@ class AnswerProcess:
     def _listen(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            asked = self._asked
+            sent = self._sent
             try:
                 verdict = msgspec.json.decode(line, type=AnswerVerdict)
             except DAMAGED:
                 break
-            if asked is not None:
-                self._known[asked] = verdict
-            self._asked = None
+            if sent is not None:
+                self._known[sent] = verdict
+            self._sent = None
         self._fail()
 
     def _fail(self) -> None:

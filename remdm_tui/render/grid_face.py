@@ -66,9 +66,9 @@ class GridFace:
         return replace(self, roomy=True), replace(self, roomy=False)
 
     def fitting(self, tokens: int, width: int, height: int) -> GridFace | None:
-        """Return the largest grid for so many columns and rows, in their middle.
+        """Return the largest grid for a width and a height in cells, in their middle.
 
-        None if so many tokens are no grid, or the columns are too few; too few rows are scrolled.
+        None if this number of tokens is no grid, or the columns are too few; too few rows are scrolled.
         """
         found = next((face for face in self.sizes if face.width <= width and face.height <= height), self.sizes[-1])
         if tokens > self.layout.cells or found.width > width:

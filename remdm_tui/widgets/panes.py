@@ -115,8 +115,8 @@ class PaneView(Vertical):
             self._share()
 
     def _share(self) -> None:
-        """Share the pane anew."""
-        # a widget that asks for another layout is laid out by its parent again, and does not lay out its children anew
+        """Share the pane again."""
+        # a widget that asks for another layout is laid out by its parent again, and does not lay out its children again
         self.grid.refresh(layout=True)
 
     def split(self, size: Size) -> Split:

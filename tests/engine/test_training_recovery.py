@@ -117,7 +117,7 @@ def test_a_runs_tokenizer_is_missing_or_damaged_and_the_sentence_says_which(corp
     file = tmp_path / "tokenizer.json"
     whole = file.read_bytes()
     flip(file)
-    with pytest.raises(ValueError, match=r"tokenizer\.json is damaged: .*; continuing the run once writes it anew$"):
+    with pytest.raises(ValueError, match=r"tokenizer\.json is damaged: .*; continuing the run once writes it again$"):
         load_model(str(tmp_path), "cpu")
     file.unlink()
     os.mkfifo(file)

@@ -79,7 +79,7 @@ def training_tokenizer(run: Path) -> Tokenizer:
     try:
         return read_tokenizer(file)
     except ValueError as error:
-        raise ValueError(f"{error}; continuing the run once writes it anew") from error
+        raise ValueError(f"{error}; continuing the run once writes it again") from error
 
 
 def averaged(kind: str, config: DITConfig, ema: Mapping[str, Tensor]) -> TrainableNetwork:

@@ -9,7 +9,7 @@ from typing import Any
 from engine.tasks.countdown.puzzles import is_solution, puzzle
 
 EXAMPLES = 32
-"""Puzzles of which examples in prompts are taken; no puzzle that is asked is among them."""
+"""Puzzles for examples in prompts; no document is among them."""
 
 
 def dataset(numbers: int, count: int, seed: int, **_: Any) -> dict[str, Any]:
