@@ -152,11 +152,11 @@ class TaskRunner(AnswerRunner):
         from engine.tasks.loading import load_tasks, runs_model_code
 
         super().__init__(arguments, ranks, reporter)
-        asked = self._settings
+        chosen = self._settings
         with reporter.waiting("reading the tasks"):
-            self._tasks = load_tasks(asked.names, asked.num_fewshot, trusted, asked.runs_code)
+            self._tasks = load_tasks(chosen.names, chosen.num_fewshot, trusted, chosen.runs_code)
         self._code = {
-            name: CodeRunner(asked.names, name, asked.num_fewshot, trusted)
+            name: CodeRunner(chosen.names, name, chosen.num_fewshot, trusted)
             for name, task in self._tasks.items()
             if runs_model_code(task)
         }
