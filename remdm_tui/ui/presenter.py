@@ -13,7 +13,6 @@ from engine.debug.laws import EXPECTED
 from engine.records import ModelInfo
 from engine.sampling.trace import Record
 from remdm_tui.console.sanitize import sanitize
-from remdm_tui.link.answers import AnswerProcess
 from remdm_tui.render.canvas import sampling
 from remdm_tui.render.grid_face import GridFace
 from remdm_tui.render.model_summary import placement
@@ -25,7 +24,7 @@ from remdm_tui.screens.watch import WatchScreen
 from remdm_tui.ui import charts, panel_data
 from remdm_tui.ui.drawn import LastDrawn
 from remdm_tui.ui.text_presenter import TextPresenter, total_on_screen
-from remdm_tui.watch.answers import answer_line, answer_text
+from remdm_tui.ui.watched_answer import WatchedAnswer
 from remdm_tui.watch.branches import describe_changes
 from remdm_tui.watch.findings import Failure, describe_law
 from remdm_tui.watch.inspector import named_parts
@@ -56,8 +55,7 @@ class Presenter:
         self._lost = charts.LostTokens(clock)
         self._drawn = LastDrawn()
         self.texts = TextPresenter(screen, self._drawn)
-        self.answers = None if self.options.item is None else AnswerProcess(self.options.item)
-        self._answer = ""
+        self.answer = WatchedAnswer(self.options)
 
     def forget_sizes(self) -> None:
         """Draw again what depends on the size of the screen."""
@@ -66,7 +64,7 @@ class Presenter:
     @property
     def whole(self) -> bool:
         """Whether all that was to be drawn is there."""
-        return self.texts.maps_whole and self.curves_whole and not (self.answers and self.answers.waiting)
+        return self.texts.maps_whole and self.curves_whole and not self.answer.waiting
 
     # -- words: little to write, so they are there at once
 
@@ -188,10 +186,8 @@ class Presenter:
             return
         self._draw_status(trace)
         self.texts.draw_captions()
-        self._answer = self._judged(trace)
-        reading = panel_data.reading(
-            trace, self.session.position, self.session.sample, self._steps_per_second, self._answer
-        )
+        answer = self.answer.read(self.session, trace)
+        reading = panel_data.reading(trace, self.session.position, self.session.sample, self._steps_per_second, answer)
         self.screen.figures.show(reading)
         self.screen.line.write([((figures_line(reading, self.screen.app.size.width - 2), PLAIN),)])
         if self.screen.curves.size.height:
@@ -210,8 +206,8 @@ class Presenter:
         self._steps_per_second = self._pace(len(trace))
         self.draw_step()
         state = (
-            self._answer, trace, len(trace), sample, screen.app.size, screen.curves.size, player, session.made,
-            session.upcoming, round(self._steps_per_second, 1),
+            self.answer.line, trace, len(trace), sample, screen.app.size, screen.curves.size, player,
+            session.made, session.upcoming, round(self._steps_per_second, 1),
             session.debug.branches.against, len(session.recording.marks), screen.panes.group.panes,
             session.debug.breakpoints.listed, session.training,
         )  # fmt: skip
@@ -252,14 +248,6 @@ class Presenter:
             changes = panel_data.settings_changes(trace)
             total = total_on_screen(screen.panes, trace)
             screen.curves.show(self._curves(trace), total, self.texts.position, changes)
-
-    def _judged(self, trace: Record) -> str:
-        """Return the answer on screen, and whether it is right; empty where no task is asked."""
-        session, item, answers = self.session, self.options.item, self.answers
-        if item is None or answers is None or session.model is None:
-            return ""
-        verdict = answers.judged(answer_text(trace, session.position, session.sample, item, session.model))
-        return answer_line(verdict, answers.problem, self.options.ascii)
 
     def _draw_inspector(self) -> None:
         """Draw the selected position below the text."""

@@ -76,8 +76,7 @@ class RefreshClock:
         for timer in (self._fast, self._slow):
             if timer is not None:
                 timer.stop()
-        if self.presenter.answers is not None:
-            self.presenter.answers.close()
+        self.presenter.answer.close()
 
     def tick(self) -> None:
         """Handle engine events, move the view, and draw what is due."""

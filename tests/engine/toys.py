@@ -93,7 +93,7 @@ class TextToy(BrokenToy):
         super().__init__(good)
         self.codec = Letters()
 
-    def prompt(self, text: str, chat: bool = False, infill: bool = True) -> list[int]:
+    def prompt(self, text: str, chat: bool = False, infill: bool = True, special: bool = False) -> list[int]:
         if chat:
             raise ValueError("toy has no chat template")
         parts = masks.parts(text) if infill else [text]

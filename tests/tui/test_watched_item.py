@@ -8,6 +8,7 @@ import pytest
 
 from engine.tasks.questions import AnswerVerdict
 from remdm_tui.settings.watched_item import WatchedItem
+from remdm_tui.widgets.text_rows import TextRows
 from tests.tui.test_app import settle, watching
 
 ITEM = WatchedItem(Path("runs"), "ab12", "sums 3", 3, ())
@@ -32,13 +33,17 @@ class Judge:
 made: list[Judge] = []
 
 
+def first_row(widget: TextRows) -> str:
+    return "".join(text for text, _ in widget.rows[0])
+
+
 @pytest.mark.parametrize("ascii_only", [False, True])
 async def test_the_answer_is_judged_at_every_step(monkeypatch: pytest.MonkeyPatch, ascii_only: bool) -> None:
-    monkeypatch.setattr("remdm_tui.ui.presenter.AnswerProcess", Judge)
+    monkeypatch.setattr("remdm_tui.ui.watched_answer.AnswerProcess", Judge)
     async with watching(item=ITEM, prompt="What", ascii=ascii_only).run_test(size=(120, 40)) as pilot:
         app = pilot.app
         await settle(pilot)
-        shown = app.main.figures.content.plain.split("\n")[0]
+        shown = first_row(app.main.figures)
         assert shown == ("wrong: 0 letters, not some" if ascii_only else "✗ wrong: 0 letters, not some")
         for _ in range(3):
             await pilot.press("right")
@@ -46,14 +51,14 @@ async def test_the_answer_is_judged_at_every_step(monkeypatch: pytest.MonkeyPatc
         text = made[-1].texts[-1]
         assert text
         assert not text.startswith(" sea sea sea")  # the prompt is no answer
-        shown = app.main.figures.content.plain.split("\n")[0]
+        shown = first_row(app.main.figures)
         assert shown == f"{'' if ascii_only else '✓ '}right: {len(text)} letters"
-        assert "item sums 3" in str(app.main.status.content)
+        assert "item sums 3" in first_row(app.main.status)
     assert made[-1].problem == "closed"
 
 
 async def test_on_a_small_terminal_the_answer_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("remdm_tui.ui.presenter.AnswerProcess", Judge)
+    monkeypatch.setattr("remdm_tui.ui.watched_answer.AnswerProcess", Judge)
     async with watching(item=ITEM).run_test(size=(64, 18)) as pilot:
         await settle(pilot)
-        assert str(pilot.app.main.line.content).startswith("✗ wrong: 0 letters, not some   ")
+        assert first_row(pilot.app.main.line).startswith("✗ wrong: 0 letters, not some   ")
