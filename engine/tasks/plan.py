@@ -24,7 +24,7 @@ class TaskSettings(msgspec.Struct, frozen=True):
     data: dict[str, str]
     """by task, digest of all its documents"""
     harness: str
-    """version of lm-evaluation-harness"""
+    """version of lm-evaluation-harness; empty where it is not used"""
     draws: int
     """maskings of a continuation whose likelihood is not exact"""
     num_fewshot: int | None = None

@@ -15,6 +15,7 @@ from remdm_tui.reports.tables import detail, facts, overview, reading_guide, ter
 from remdm_tui.reports.task_figures import TASK_AXES
 from remdm_tui.reports.task_tables import (
     difference_table,
+    filter_tables,
     overwritten_table,
     task_detail,
     task_facts,
@@ -102,7 +103,7 @@ def _task_section(group: TaskGroup, number: int, of: int) -> Section:
     details = [task_detail(series, group) for series in group.series]
     return Section(
         _title(number, of), group, looks(len(group.series)), task_facts(group), task_warnings(group),
-        task_overview(group), (*details, *filter(None, [difference_table(group)])),
+        task_overview(group), (*filter_tables(group), *details, *filter(None, [difference_table(group)])),
         _plots(number, of, ((axis, task_panels(group, key)) for key, axis in TASK_AXES.items())),
         task_reading_guide(group), task_terms(group), lists=tuple(filter(None, [overwritten_table(group)])),
     )  # fmt: skip

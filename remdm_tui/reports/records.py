@@ -42,7 +42,7 @@ class TaskTerms:
     maskings: int
     """of a continuation whose likelihood is not exact"""
     harness: str
-    """version of lm-evaluation-harness"""
+    """version of lm-evaluation-harness; empty where it is not used"""
     configuration: str
     """digest of the tasks' configurations and documents"""
 

@@ -17,6 +17,8 @@ from remdm_tui.reports.records import TaskEvaluation, TaskGroup
 
 Name = tuple[str, str, str]
 """Task, filter and metric."""
+SEVERAL = 3
+"""Filters from which on a metric has a table of its own, with a column for each of them."""
 
 
 @dataclass(frozen=True)
@@ -92,9 +94,30 @@ def metric_quantities(group: TaskGroup) -> Iterator[Quantity[TaskEvaluation]]:
         yield Quantity("-".join(name), _title(name, list(found)), figure.better, partial(_metric, name), decimals(3))  # type: ignore[arg-type]
 
 
+def single_quantities(group: TaskGroup) -> list[Quantity[TaskEvaluation]]:
+    """Return the metrics that have no table of their own."""
+    tabled = {quantity.key for found in filtered_quantities(group).values() for quantity in found.values()}
+    return [quantity for quantity in metric_quantities(group) if quantity.key not in tabled]
+
+
+def filtered_quantities(group: TaskGroup) -> dict[tuple[str, str], dict[str, Quantity[TaskEvaluation]]]:
+    """Return the metrics behind SEVERAL filters or more: by task and metric, then by filter."""
+    found: dict[tuple[str, str], dict[str, Quantity[TaskEvaluation]]] = {}
+    names = dict.fromkeys(_name(f) for one in group.evaluations for f in one.results.figures)
+    for (task, how, metric), quantity in zip(names, metric_quantities(group), strict=True):
+        found.setdefault((task, metric), {})[how] = quantity
+    return {name: filters for name, filters in found.items() if len(filters) >= SEVERAL}
+
+
 def drawn_quantities(group: TaskGroup) -> list[Quantity[TaskEvaluation]]:
-    """Return what is drawn: all metrics, and how often answers were right at the end where that is another figure."""
-    metrics = list(metric_quantities(group))
+    """Return what is drawn: metrics, and how often answers were right at the end where that is another figure.
+
+    Of the metrics of a task that have tables of their own, the first alone is drawn.
+    """
+    firsts: dict[str, list[Quantity[TaskEvaluation]]] = {}
+    for (task, _), filters in filtered_quantities(group).items():
+        firsts.setdefault(task, list(filters.values()))
+    metrics = single_quantities(group) + [quantity for found in firsts.values() for quantity in found]
     values = [tuple(quantity.of(one) for one in group.evaluations) for quantity in metrics]
     more = [one.quantity for one in ANSWER_FIGURES.values() if one.drawn]
     return metrics + [each for each in more if tuple(map(each.of, group.evaluations)) not in values]

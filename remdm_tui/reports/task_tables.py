@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from engine.tasks.plan import SUDOKU
 from engine.tasks.results import differences, read_scores
 from engine.text.counts import counted
 from remdm_tui.console.sanitize import sanitize
-from remdm_tui.reports.panels import Panel, Value, panels_of
-from remdm_tui.reports.records import Series, TaskEvaluation, TaskGroup
+from remdm_tui.reports.panels import Panel, Quantity, Value, panels_of
+from remdm_tui.reports.records import Series, TaskEvaluation, TaskGroup, TaskTerms
 from remdm_tui.reports.series_tables import MeasuredColumn, by_steps, cell, fronts, series_table
 from remdm_tui.reports.table import Cell, Column, Table
 from remdm_tui.reports.tables import device, ended, incomparable, listed, shared_traits
-from remdm_tui.reports.task_figures import ANSWER_FIGURES, TASK_AXES, AnswerFigure, drawn_quantities, metric_quantities
+from remdm_tui.reports.task_figures import (
+    ANSWER_FIGURES,
+    TASK_AXES,
+    AnswerFigure,
+    drawn_quantities,
+    filtered_quantities,
+    metric_quantities,
+    single_quantities,
+)
 from remdm_tui.reports.task_items import OVERWRITTEN, items
 
 NAMED = 10
@@ -39,11 +48,29 @@ def task_overview(group: TaskGroup) -> tuple[Table, ...]:
 
 def task_detail(series: Series[TaskEvaluation], group: TaskGroup) -> Table:
     """Return the table of a series: a row for each evaluation, and a mean over seeds for settings with several."""
-    columns = [MeasuredColumn(q.title, q.form, q.of, True) for q in metric_quantities(group)]
+    columns = [MeasuredColumn(q.title, q.form, q.of, True) for q in single_quantities(group)]
     for figure in _answer_figures(group):
         columns.append(MeasuredColumn(figure.quantity.title, figure.quantity.form, figure.quantity.of, figure.core))
     costs = (panel for axis in TASK_AXES if TASK_AXES[axis].cost for panel in task_panels(group, axis))
     return series_table(series, columns, lambda one: one.results.items, fronts(costs))
+
+
+def filter_tables(group: TaskGroup) -> tuple[Table, ...]:
+    """Return a table for each metric behind many filters: a row for each evaluation, a column for each filter."""
+    every = filtered_quantities(group)
+    return tuple(_filter_table(group, task, metric, filters) for (task, metric), filters in every.items())
+
+
+def _filter_table(group: TaskGroup, task: str, metric: str, filters: Mapping[str, Quantity[TaskEvaluation]]) -> Table:
+    heads = [Column("series", textual=True), Column("T"), Column("seed", core=False)]
+    heads += [Column(sanitize(name, cells=True)) for name in filters]
+    rows = tuple(
+        (Cell(series.name), Cell(str(one.steps)), Cell(str(one.seed)),
+         *(cell(quantity.of(one), quantity.form) for quantity in filters.values()))
+        for series in group.series
+        for one in series.evaluations
+    )  # fmt: skip
+    return Table(sanitize(f"{task}: {metric}", cells=True), tuple(heads), rows)
 
 
 def task_panels(group: TaskGroup, axis: str) -> tuple[Panel, ...]:
@@ -69,8 +96,11 @@ def difference_table(group: TaskGroup) -> Table | None:
 
 def _differences(name: str, was: TaskEvaluation, one: TaskEvaluation, group: TaskGroup) -> Iterator[tuple[Cell, ...]]:
     titles = {quantity.key: quantity.title for quantity in metric_quantities(group)}
+    left_out = titles.keys() - {quantity.key for quantity in drawn_quantities(group)}
     for found in differences(read_scores(was.home), read_scores(one.home)):
         key = "-".join((found.task, found.filter, found.metric))
+        if key in left_out:
+            continue
         value = Value(found.figure.value, found.figure.low, found.figure.high)
         alone = {"first": found.only_first, "this": found.only_second}
         named = "; ".join(f"{who}: {_named(docs)}" for who, docs in alone.items() if docs)
@@ -130,30 +160,40 @@ def task_facts(group: TaskGroup) -> tuple[tuple[str, str], ...]:
         ("tasks", terms.tasks),
         ("items (N)", f"{terms.items:,} for each setting"),
         ("limit", terms.limit),
+        *(_prompt_facts(terms) if terms.harness else ()),
+        ("seeds", ", ".join(map(str, sorted({one.seed for one in every})))),
+        ("devices", listed(device(one.results.timing) for one in every)),
+        ("remdm-tui", listed(one.results.version for one in every)),
+    )
+
+
+def _prompt_facts(terms: TaskTerms) -> tuple[tuple[str, str], ...]:
+    """Return how lm-evaluation-harness has made the prompts."""
+    return (
         ("examples in a prompt", terms.examples),
         ("chat template", terms.chat_template),
         ("system prompt", terms.system_prompt),
-        ("seeds", ", ".join(map(str, sorted({one.seed for one in every})))),
         ("lm-evaluation-harness", terms.harness),
-        ("devices", listed(device(one.results.timing) for one in every)),
-        ("remdm-tui", listed(one.results.version for one in every)),
     )
 
 
 def task_terms(group: TaskGroup) -> str:
     """Return what the figures must not be quoted without, for a caption."""
     shared = group.terms
-    return f"{shared.tasks}; N = {shared.items:,} items for each setting; lm-evaluation-harness {shared.harness}."
+    harness = f"; lm-evaluation-harness {shared.harness}" if shared.harness else ""
+    return f"{shared.tasks}; N = {shared.items:,} items for each setting{harness}."
 
 
 def task_reading_guide(group: TaskGroup) -> tuple[str, ...]:
     """Return how to read the figures, in sentences."""
     levels = {f"{one.results.network_calls.level:.0%}" for one in group.evaluations}
+    shares = ("Solved and ever solved have Wilson's intervals.",) if group.terms.tasks == SUDOKU else ()
     return (
         f"Brackets and bars are {' or '.join(sorted(levels))} bootstrap intervals over items. Calls, length and "
         "seconds are those of one item; tokens are those before the end of the text. Entropy is in nats.",
         "Right is what the first metric of a task says behind its first filter: at the end, or after any step. "
         "Overwritten answers were right after a step, and not at the end.",
+        *shares,
     )
 
 

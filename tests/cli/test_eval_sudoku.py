@@ -98,10 +98,32 @@ def test_a_sweep_is_compared_by_what_is_solved(cli: Callable[..., Any], model: P
     assert all("clues, solved 0.000" in " ".join(line.split()) for line in compared)
 
 
-def test_a_report_has_each_range_of_clues(cli: Callable[..., Any], whole: Path, tmp_path: Path) -> None:
-    assert cli("report", str(whole), "--out", str(tmp_path)).exit_code == 0
-    text = (tmp_path / "report.md").read_text()
-    assert all(rf"solved \({band.name}\)" in text for band in BANDS)
+def test_a_report_compares_what_is_solved_alone(cli: Callable[..., Any], model: Path, tmp_path: Path) -> None:
+    assert cli(*command(model, tmp_path / "out", "--sweep", "strategy=mdlm,low-confidence")).exit_code == 0
+    assert cli("report", str(tmp_path / "out"), "--out", str(tmp_path / "report")).exit_code == 0
+    text = (tmp_path / "report" / "report.md").read_text()
+    compared = text.partition("### Paired differences")[2].partition("\n#")[0]
+    rows = [line for line in compared.splitlines() if line.startswith("| mdlm |")]
+    assert len(rows) == len(BANDS)
+    assert all("| solved " in row for row in rows)
+
+
+def test_a_report_has_a_table_for_each_figure(
+    cli: Callable[..., Any], model: Path, whole: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(whole, tmp_path / "one")
+    other = command(model, tmp_path / "two", "--strategy", "low-confidence", "--seed", "3")
+    assert cli(*other).exit_code == 0
+    result = cli("report", str(tmp_path), "--out", str(tmp_path / "report"))
+    assert result.exit_code == 0
+    assert "sudoku: solved" in result.stdout
+    assert "lm-evaluation-harness" not in result.stdout
+    text = (tmp_path / "report" / "report.md").read_text()
+    bands = " | ".join(band.name for band in BANDS)
+    assert text.count(f"| series | T | seed | {bands} |") == 5
+    row = next(line for line in text.splitlines() if line.startswith("| low-confidence"))
+    assert "| 6 | 3 | 0.000 \\[0.000, 0.658\\] |" in row
+    assert "Wilson" in text
 
 
 @pytest.mark.parametrize(
