@@ -16,7 +16,7 @@ from engine import wire
 from engine.debug.laws import EXPECTED
 from engine.records import Branch, Change, Edit, RunChoice, Settings
 from engine.serve import Server
-from engine.strategies import REGISTRY, describe, make_strategy, values
+from engine.strategies import REGISTRY, SIMPLEX, describe, make_strategy, values
 from tests.engine.test_serve import OPEN, Scripted, begin, kinds, scripted, stepped
 from tests.engine.test_serve import settings as data
 from tests.engine.test_strategy_files import HEAD, PLAN, touched, written
@@ -191,7 +191,7 @@ def test_the_networks_prediction_arrives_and_takes_no_step() -> None:
     replies = scripted(OPEN, begin(steps=6), wire.Credit(2), *steps(2), wire.Look(1, 3, top=2), wire.Look(1, 3, step=0))
     one, early = (event.prediction for event in of(wire.Looked, replies))
     assert (one.step, one.sample, one.position, len(one.top)) == (2, 1, 3, 2)
-    assert {verdict.strategy for verdict in one.verdicts} == {*REGISTRY}
+    assert {verdict.strategy for verdict in one.verdicts} == {*REGISTRY, *SIMPLEX}
     assert (early.step, early.masked) == (0, True)
 
 
