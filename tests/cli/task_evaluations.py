@@ -12,7 +12,7 @@ from engine.evaluation.results import ITEMS, RESULTS
 from engine.evaluation.shards import Spent
 from engine.files.json_lines import encode_line
 from engine.tasks.items import AnswerLine, Item
-from engine.tasks.results import SCORES, ScoreLine, score_lines, task_results
+from engine.tasks.results import SCORES, ScoreLine, figures_of, score_lines, task_results
 
 STEPS = 8
 RIGHT, WRONG, OVERWRITTEN = ((4, STEPS),), (), ((2, 5),)
@@ -61,7 +61,7 @@ def write_answers(
     }
     scores: list[ScoreLine] = score_lines(found, {("sums", i): (key,) for i, key in enumerate(keys)})
     spent = [Spent("start", 0, len(keys), 2.0, 0.0, "cpu")]
-    made = task_results(settings, "0.1.0", found, scores, {line.key: line for line in answers}, spent, ())
+    made = task_results(settings, "0.1.0", figures_of(found, scores), {line.key: line for line in answers}, spent, ())
     home.mkdir(parents=True)
     (home / RESULTS).write_bytes(msgspec.json.encode(made))
     (home / ITEMS).write_bytes(b"".join(map(encode_line, answers)))

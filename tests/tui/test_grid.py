@@ -256,7 +256,7 @@ def test_a_wrong_puzzle_is_refused_before_anything_is_loaded(options, sentence, 
 
 async def test_a_puzzle_takes_a_model_of_grids():
     async with watching(puzzle=True).run_test(size=(80, 24)) as pilot:
-        await seen(pilot, lambda app: app.watching.over)
+        await seen(pilot, lambda app: app.watching.state.over)
         assert "cannot solve a Sudoku" in pilot.app.watching.failure
     async with grid_app(puzzle=True).run_test(size=(80, 24)) as pilot:
         await settle(pilot)
