@@ -77,6 +77,11 @@ class PosedPuzzle:
     def item(self) -> Item:
         return Item("generate", text_of(self.puzzle.clues))
 
+    @property
+    def doc(self) -> int:
+        """Return its number among the puzzles of all bands, which does not depend on how many are posed."""
+        return self.number * len(BANDS) + [band.name for band in BANDS].index(self.band)
+
 
 def pose(limit: int | None) -> list[PosedPuzzle]:
     """Return the puzzles of all bands.  limit: of each; None: USUAL."""
@@ -166,7 +171,7 @@ def sudoku_scores(posed: Sequence[PosedPuzzle], answers: Mapping[str, AnswerLine
             "calls": float(answer.network_calls),
         }
         key = (one.item.key,)
-        lines.append(ScoreLine(SUDOKU, one.number, one.band, key, answer.text, text_of(one.puzzle.solution), metrics))
+        lines.append(ScoreLine(SUDOKU, one.doc, one.band, key, answer.text, text_of(one.puzzle.solution), metrics))
     return lines
 
 
@@ -231,7 +236,7 @@ class SudokuJob:
         scores = sudoku_scores(self.posed, answers)
         results = task_results(
             self.plan, __version__, sudoku_figures(scores), answers, shards.spent(),
-            [*notes, *problem_notes(answers, {one.item.key: f"{one.band} {one.number}" for one in self.posed})],
+            [*notes, *problem_notes(answers, {one.item.key: f"{SUDOKU} {one.doc}" for one in self.posed})],
         )  # fmt: skip
         # of digits they say nothing
         results = msgspec.structs.replace(results, entropy=None, ends=None)

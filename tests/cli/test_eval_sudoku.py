@@ -85,7 +85,7 @@ def test_one_that_was_cut_off_ends_with_the_same_files(model: Path, whole: Path,
 def test_a_larger_limit_keeps_the_answers(model: Path, whole: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert CliRunner().invoke(app, command(model, out, "--limit", "1")).exit_code == 0
-    assert [line.doc for line in read_scores(out)] == [0] * len(BANDS)
+    assert [line.doc for line in read_scores(out)] == list(range(len(BANDS)))
     assert CliRunner().invoke(app, command(model, out)).exit_code == 0
     assert kept(out) == kept(whole)
 
@@ -124,6 +124,11 @@ def test_a_report_has_a_table_for_each_figure(
     row = next(line for line in text.splitlines() if line.startswith("| low-confidence"))
     assert "| 6 | 3 | 0.000 \\[0.000, 0.658\\] |" in row
     assert "Wilson" in text
+    # each puzzle is an item of its own, whatever its range
+    keys = {key for line in read_scores(whole) for key in line.keys}
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert len(keys) == 2 * len(BANDS)
+    assert all(f"--item {key}" in page for key in keys)
 
 
 @pytest.mark.parametrize(
