@@ -16,7 +16,7 @@ import msgspec
 
 from engine.system.streams import streams
 from engine.tasks.code import CodeRunner, run_elsewhere
-from engine.tasks.plan import TaskPlan, read_task_plan
+from engine.tasks.plan import SUDOKU, TaskPlan, read_task_plan
 from engine.tasks.questions import AnswerVerdict, Question, read_question
 
 TRUSTED, RUNS_CODE = "--trust-remote-code", "--allow-code-execution"
@@ -29,6 +29,10 @@ def answer_judge(
 
     trusted, runs_code: as in `load_tasks`.
     """
+    if question.task == SUDOKU:
+        from engine.tasks.sudoku import sudoku_judge
+
+        return sudoku_judge(question.context)
     from lm_eval.api.instance import Instance
 
     from engine.tasks.items import until_stop

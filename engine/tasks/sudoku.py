@@ -21,13 +21,15 @@ from engine.metrics.wilson import wilson
 from engine.models import TextModel
 from engine.sampling.batch import AbandonedSample
 from engine.sudoku.puzzles import FEWEST, MOST, TEST, Puzzle, hard_puzzles, make_puzzles
-from engine.sudoku.rules import CELLS, EMPTY, LAYOUT, conflicts, no_sudoku, text_of
+from engine.sudoku.rules import CELLS, EMPTY, LAYOUT, conflicts, no_sudoku, parse, text_of
+from engine.sudoku.solver import unique_solution
 from engine.system.callbacks import ignore
 from engine.system.ranks import Ranks
 from engine.system.version import __version__
 from engine.tasks.asking import TaskProgress, ask, problem_notes
 from engine.tasks.items import AnswerLine, Item
 from engine.tasks.plan import SUDOKU, TaskPlan
+from engine.tasks.questions import AnswerVerdict, Question, add_questions
 from engine.tasks.results import ScoreLine, TaskFigure, TaskResults, is_right_at_end, task_results
 from engine.tasks.store import TaskStore
 from engine.tasks.trajectory import RightSteps
@@ -192,6 +194,12 @@ def sudoku_figures(scores: Sequence[ScoreLine]) -> tuple[TaskFigure, ...]:
     return tuple(found)
 
 
+def sudoku_judge(puzzle: str) -> Callable[[str], AnswerVerdict]:
+    """Return what judges texts as answers to a puzzle.  Raises ValueError unless the puzzle has one solution."""
+    solution = text_of(unique_solution(parse(puzzle)))
+    return lambda text: AnswerVerdict(text, text == solution, solution)
+
+
 @dataclass
 class SudokuJob:
     """One evaluation in one of its processes."""
@@ -222,6 +230,9 @@ class SudokuJob:
         if self.ranks.rank == 0:
             self.store.gather(self.notice)
             shards.sift_times(self.notice)
+            # the clues are cells of the answer, which therefore begins with the first token
+            questions = (Question(one.item.key, SUDOKU, one.doc, one.item.context, tokens=0) for one in self.posed)
+            add_questions(self.store.home, questions)
         self.ranks.wait()
         stopwatch = Stopwatch(shards.time_shard(self.ranks.rank), self._spent, self.clock)
         try:

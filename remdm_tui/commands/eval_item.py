@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from engine.evaluation.results import ITEMS
-from engine.tasks.plan import read_task_plan
+from engine.tasks.plan import SUDOKU, read_task_plan
 from engine.tasks.questions import read_question
 from remdm_tui.commands.eval_sample import arguments_of
+from remdm_tui.settings.puzzle import puzzle_prompt
 from remdm_tui.settings.run_arguments import RunArguments
 from remdm_tui.settings.watched_item import WatchedItem
 
@@ -26,9 +28,11 @@ def arguments_of_item(
     plan, question = read_task_plan(home), read_question(home, key)
     if given.prompt is not None or given.prompt_literal is not None or given.chat is not None:
         raise ValueError("an item brings its own prompt: leave out --prompt and --chat")
-    base = RunArguments(
-        length=question.tokens + plan.sampling.length, first=int(question.key, 16) >> 1, prompt_literal=question.context
-    )
+    base = RunArguments(length=question.tokens + plan.sampling.length, first=int(question.key, 16) >> 1)
+    if question.task == SUDOKU:
+        base = replace(base, prompt=puzzle_prompt(question.context).prompt)
+    else:
+        base = replace(base, prompt_literal=question.context)
     arguments = arguments_of(home, plan.model, plan.sampling, base, given, digested=True)
     name = f"{question.task} {question.doc}"
     return arguments, WatchedItem(

@@ -9,17 +9,30 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from typer.testing import CliRunner
 
 from engine.evaluation.results import ITEMS
-from engine.models import checkpoint
+from engine.files.jsonl import lines
+from engine.models import checkpoint, load_model
 from engine.models.grid import GridConfig, GridDIT
+from engine.sampling.session import Session
+from engine.sampling.trace import RunStart, Trace
+from engine.strategies import make_strategy
+from engine.tasks.items import AnswerLine
+from engine.tasks.judge_answers import answer_judge
+from engine.tasks.plan import read_task_plan
+from engine.tasks.questions import AnswerVerdict, read_question
 from engine.tasks.results import read_scores
 from engine.tasks.sudoku import BANDS
 from engine.training.tokenizers import alphabet_tokenizer
 from remdm_tui.cli import app
+from remdm_tui.commands.eval_item import arguments_of_item
+from remdm_tui.settings.run_arguments import RunArguments
+from remdm_tui.settings.watch_options import fit_to_model
+from remdm_tui.watch.answers import answer_text
 
 pytest.importorskip("pycryptosat", reason="the extra tasks is not installed")
 
@@ -75,9 +88,9 @@ def test_one_that_was_cut_off_ends_with_the_same_files(model: Path, whole: Path,
     shutil.copytree(whole, out)
     for name in ("results.json", "results.json.sha256", "scores.jsonl"):
         (out / name).unlink()
-    lines = (out / ITEMS).read_bytes().splitlines(keepends=True)
-    (out / ITEMS).write_bytes(b"".join(lines[2:5]) + lines[0][:40])
-    (out / "items.rank1.jsonl").write_bytes(lines[6])
+    whole_lines = (out / ITEMS).read_bytes().splitlines(keepends=True)
+    (out / ITEMS).write_bytes(b"".join(whole_lines[2:5]) + whole_lines[0][:40])
+    (out / "items.rank1.jsonl").write_bytes(whole_lines[6])
     assert CliRunner().invoke(app, command(model, out, "--batch", "1")).exit_code == 0
     assert kept(out) == kept(whole)
 
@@ -129,6 +142,29 @@ def test_a_report_has_a_table_for_each_figure(
     page = (tmp_path / "report" / "report.html").read_text()
     assert len(keys) == 2 * len(BANDS)
     assert all(f"--item {key}" in page for key in keys)
+
+
+def test_a_puzzle_is_replayed_as_it_was_solved_and_judged(whole: Path) -> None:
+    line = read_scores(whole)[0]
+    key = line.keys[0]
+    arguments, item = arguments_of_item(whole, key[:8], RunArguments())
+    options = arguments.options(item=item)
+    network = load_model(options.model.name, "cpu")
+    settings, run = fit_to_model(options, network.info, ())
+    session = Session(
+        network, make_strategy(settings.strategy, **settings.knobs), steps=run.steps_after(0), length=run.length,
+        seed=run.seed, prompt=network.prompt(run.prompt, run.chat, run.infill, run.special), first=run.first,
+    )  # fmt: skip
+    trace = Trace(RunStart(session.tokens.numpy().astype(np.int32), session.locked.numpy(), run.steps_after(0), 5))
+    for frame in session:
+        trace.append(frame)
+    (answer,) = (one for _, one in lines(whole / ITEMS, AnswerLine) if one.key == key)
+    assert tuple(trace.tokens(len(trace), 0).tolist()) == answer.ids
+    assert answer_text(trace, len(trace), 0, item, network.info) == answer.text
+    assert (item.tokens, item.name) == (0, "sudoku 0")
+    judge = answer_judge(read_task_plan(whole), read_question(whole, key))
+    assert judge(answer.text) == AnswerVerdict(answer.text, False, line.target)
+    assert judge(line.target).right
 
 
 @pytest.mark.parametrize(
