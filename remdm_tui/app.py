@@ -38,10 +38,10 @@ from remdm_tui.screens.panels.controls import Controls
 from remdm_tui.screens.watch import WatchScreen
 from remdm_tui.settings.watch_options import WatchOptions
 from remdm_tui.ui.commands import WatchCommands
+from remdm_tui.ui.header_presenter import SMALLEST
 from remdm_tui.ui.key_table import APP_KEYS, KEYS
 from remdm_tui.ui.metered_driver import has_shell, metered
 from remdm_tui.ui.output_filter import AsciiFilter, SafeFilter
-from remdm_tui.ui.presenter import SMALLEST
 from remdm_tui.ui.refresh import RefreshClock
 from remdm_tui.ui.run_app import run_app
 from remdm_tui.ui.session_runs import SessionRuns

@@ -30,7 +30,7 @@ class SsdLm(Strategy):
 
     def plan(self, view: View) -> Plan:
         none = view.masked.double() * 0
-        return Plan(none + 1, none, none + 1)
+        return Plan(none + 1, none, view.revealed.double())
 
     def alpha(self, t: Tensor) -> Tensor:
         return simplex(t)

@@ -89,4 +89,6 @@ class SudokuRunner(AnswerRunner):
         from engine.tasks.sudoku import SudokuJob
 
         message = self._reporter.message
-        return SudokuJob(plan, self._posed, store, self._ranks, model, width, self._start, message, self.tell).run()
+        return SudokuJob(
+            plan, self._posed, store, self._ranks, model, width, self._start, message, self.show_progress
+        ).run()

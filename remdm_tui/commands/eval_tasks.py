@@ -104,7 +104,7 @@ class AnswerRunner(ABC):
             on_first(self._ranks, lambda: settle(store.home, plan))
             return self.answer(plan, store, model, combination.arguments.batch or usual_width(model))
 
-    def tell(self, progress: TaskProgress) -> None:
+    def show_progress(self, progress: TaskProgress) -> None:
         """Show how far the items are answered."""
         self._reporter.progress(status_of(progress))
 
@@ -184,7 +184,9 @@ class TaskRunner(AnswerRunner):
         from engine.tasks.run import TaskJob
 
         message = self._reporter.message
-        return TaskJob(plan, self._tasks, store, self._ranks, model, width, self._start, message, self.tell).run()
+        return TaskJob(
+            plan, self._tasks, store, self._ranks, model, width, self._start, message, self.show_progress
+        ).run()
 
 
 def sampling_of(options: WatchOptions, model: TextModel) -> Sampling:

@@ -13,7 +13,6 @@ from engine.debug.laws import EXPECTED
 from engine.records import ModelInfo
 from engine.sampling.trace import Record
 from remdm_tui.console.sanitize import sanitize
-from remdm_tui.render.canvas import sampling
 from remdm_tui.render.grid_face import GridFace
 from remdm_tui.render.model_summary import placement
 from remdm_tui.render.panels import Chart, Overlay
@@ -23,6 +22,7 @@ from remdm_tui.render.text_layout import TokenTexts
 from remdm_tui.screens.watch import WatchScreen
 from remdm_tui.ui import charts, panel_data
 from remdm_tui.ui.drawn import LastDrawn
+from remdm_tui.ui.header_presenter import HeaderPresenter
 from remdm_tui.ui.text_presenter import TextPresenter, total_on_screen
 from remdm_tui.ui.watched_answer import WatchedAnswer
 from remdm_tui.watch.branches import describe_changes
@@ -37,12 +37,8 @@ from remdm_tui.widgets.text_rows import PLAIN
 
 MARKS: dict[Severity, tuple[str, str]] = {"failure": ("✗ ", "x "), "hint": ("› ", "> "), "note": ("", "")}
 """What a message begins with, so that its kind does not rest on colour; in ASCII the second."""
-NARROW = 100
-"""Columns below which the header says less of the playing."""
 LEAST_PROGRESS = 20
 """Columns of progress behind a hint at least."""
-SMALLEST = (60, 16)
-"""Columns and rows below which the text is shown alone."""
 
 
 class Presenter:
@@ -56,6 +52,7 @@ class Presenter:
         self._drawn = LastDrawn()
         self.texts = TextPresenter(screen, self._drawn)
         self.answer = WatchedAnswer(self.options)
+        self.header = HeaderPresenter(screen)
 
     def forget_sizes(self) -> None:
         """Draw again what depends on the size of the screen."""
@@ -130,25 +127,16 @@ class Presenter:
             stage = "loading" if progress is None else sanitize(progress.stage, cells=True)
             failed = self.session.failure is not None
             self.screen.panes.active.message(self.screen.controls.no_run if failed else f"{stage} ...")
-            self._draw_waiting(failed)
+            self.header.draw_waiting(failed)
         banner.update(text, layout=False)
         # a plain string would be read as markup
         banner.tooltip = Content(sanitize(notice.text)) if notice.text and progress is None else None
         for severity in MARKS:
             banner.set_class(bool(notice.text) and severity == notice.severity and progress is None, severity)
 
-    def _draw_waiting(self, failed: bool) -> None:
-        """Draw the header as long as no run is on screen."""
-        session, plain = self.session, self.options.ascii
-        name = sanitize(session.state.choice.name, cells=True)
-        right = panel_data.waiting_status(failed, plain)
-        more = [*panel_data.training_step(session.training), f"seed {session.seed}"]
-        line = panel_data.status(name, more, right, self.screen.app.size.width - 2, plain)
-        self._write_header(line)
-
     def _draw_training(self, losses: Losses) -> None:
         """Draw the training run whose first checkpoint is waited for."""
-        self._draw_waiting(self.session.failure is not None)
+        self.header.draw_waiting(self.session.failure is not None)
         self.screen.curves.show([charts.loss_chart(losses)], 1, 0)
 
     def _draw_failure(self, failure: Failure | None) -> None:
@@ -184,7 +172,7 @@ class Presenter:
         trace = self.session.trace
         if trace is None or not self.texts.in_step:
             return
-        self._draw_status(trace)
+        self.header.draw(trace)
         self.texts.draw_captions()
         answer = self.answer.read(self.session, trace)
         reading = panel_data.reading(trace, self.session.position, self.session.sample, self._steps_per_second, answer)
@@ -302,40 +290,3 @@ class Presenter:
         panes = [(letter, one.record, min(at, len(one.record))) for letter, one in zip(LETTERS, group.panes)]
         revealed = {letter: self.revealed.of(record, sample) for letter, record, _ in panes}
         return list(charts.overlays(panes, sample, revealed))
-
-    def _draw_status(self, trace: Record) -> None:
-        """Draw the header: what made the step on screen, and what is set for the next one."""
-        session, plain, size = self.session, self.options.ascii, self.screen.app.size
-        name = sanitize(session.state.choice.name if session.model is None else session.model.name, cells=True)
-        parts = self._header()
-        if size.width < SMALLEST[0] or size.height < SMALLEST[1]:
-            parts.insert(0, "small terminal: text only")
-        at = panel_data.progress(trace, session.position)
-        right = panel_data.play_status(session.player, at, plain, size.width < NARROW, session.phase)
-        self._write_header(panel_data.status(name, parts, right, size.width - 2, plain))
-
-    def _write_header(self, line: str) -> None:
-        self.screen.status.write([((f" {line} ", PLAIN),)])
-
-    def _header(self) -> list[str]:
-        """Return the parts of the header behind the model's name, the most important first."""
-        session, made, upcoming = self.session, self.session.made, self.session.upcoming
-        effective = {row.info.name for row in session.panel()}
-        # without a list of strategies nothing is known of their knobs
-        hidden = set(made.knobs) - effective if session.strategies else ()
-        parts = sampling(made, hidden, describe_changes(made, upcoming) if made != upcoming else "")
-        run = session.run
-        parts.append(f"seed {session.seed if run is None else run.seed}")
-        if run is not None and run.batch > 1:
-            parts.append(f"sample {session.sample + 1}/{run.batch}")
-        elif self.options.item is not None:
-            parts.append(sanitize(f"item {self.options.item.name}", cells=True, ascii_only=self.options.ascii))
-        elif run is not None and run.first:
-            parts.append(f"sample {run.first}")
-        if len(session.recording.branches) > 1:
-            current = session.debug.branches.current
-            pane = self.screen.panes.group.letter(current)
-            parts += [f"pane {pane}"] * bool(pane) + [f"branch {current}"]
-        # what is left out first stands last
-        parts[1:1] = panel_data.training_step(session.training)
-        return parts + panel_data.active_breakpoints(session.debug.breakpoints.listed, self.options.ascii)

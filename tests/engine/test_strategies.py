@@ -482,7 +482,7 @@ class Peeking(Strategy):
 
 def test_a_rule_by_position_reads_nothing_and_one_that_looks_unasked_is_found_out() -> None:
     check_blind(EvenFirst())
-    with pytest.raises(AssertionError, match="say in `reads` what the plan looks at"):
+    with pytest.raises(AssertionError, match="name in `reads` what the plan reads"):
         check_blind(Peeking())
 
 

@@ -22,6 +22,7 @@ from remdm_tui.screens.help import GROUPS, HelpScreen
 from remdm_tui.screens.models import ModelScreen
 from remdm_tui.settings.watch_options import WatchOptions
 from remdm_tui.ui.commands import WatchCommands
+from remdm_tui.ui.header_presenter import HeaderPresenter
 from remdm_tui.ui.key_table import KEYS
 from remdm_tui.ui.presenter import Presenter
 from remdm_tui.ui.refresh import RefreshClock
@@ -654,9 +655,9 @@ async def test_at_full_speed_no_beat_draws_everything_and_what_rests_is_whole(mo
         beats[-1].append((name, app.watching.position))
         draw(*given)
 
-    for name in ("_draw_status", "draw_side"):
-        draw = getattr(Presenter, name)
-        monkeypatch.setattr(Presenter, name, lambda self, *given, n=name, d=draw: noted(n, partial(d, self), *given))
+    for kind, name, known in ((HeaderPresenter, "draw", "header"), (Presenter, "draw_side", "side")):
+        draw = getattr(kind, name)
+        monkeypatch.setattr(kind, name, lambda self, *given, n=known, d=draw: noted(n, partial(d, self), *given))
 
     def ticked(self, tick=RefreshClock.tick):
         beats.append([])
@@ -664,12 +665,12 @@ async def test_at_full_speed_no_beat_draws_everything_and_what_rests_is_whole(mo
 
     monkeypatch.setattr(RefreshClock, "tick", ticked)
     async with app.run_test(size=(120, 40)) as pilot:
-        await settle(pilot, lambda app: sum("draw_side" in {name for name, _ in beat} for beat in beats) >= 2)
+        await settle(pilot, lambda app: sum("side" in {name for name, _ in beat} for beat in beats) >= 2)
         assert app.refresh_clock.rushing
         drawn = [{name for name, _ in beat} for beat in beats if beat]
-        assert {"_draw_status", "draw_side"} not in drawn
-        assert drawn.count({"_draw_status"}) > 2 * drawn.count({"draw_side"})
+        assert {"header", "side"} not in drawn
+        assert drawn.count({"header"}) > 2 * drawn.count({"side"})
         await pilot.press("space")
         await settle(pilot)
         at = app.watching.position
-        assert {("_draw_status", at), ("draw_side", at)} in map(set, beats)
+        assert {("header", at), ("side", at)} in map(set, beats)
