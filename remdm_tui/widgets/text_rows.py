@@ -7,6 +7,7 @@ from itertools import groupby, zip_longest
 from operator import itemgetter
 
 from rich.cells import cell_len
+from rich.segment import Segment
 from rich.style import Style
 from textual.geometry import Region
 from textual.strip import Strip
@@ -60,13 +61,22 @@ class TextRows(Widget):
 
     def render_line(self, y: int) -> Strip:
         width, row = self.size.width, self.rows[y] if y < len(self.rows) else ()
-        texts, styles = [text for text, _ in row], [self._style_of(style) for _, style in row]
+        texts, styles = [self._filtered(text) for text, _ in row], [self._style_of(style) for _, style in row]
         used = sum(map(cell_len, texts))
         if used < width:
             texts.append(" " * (width - used))
             styles.append(self._style_of(PLAIN))
         strip = RunStrip(texts, styles, max(used, width))
         return strip if used <= width else strip.crop(0, width)
+
+    def _filtered(self, text: str) -> str:
+        """Return a text as the application's filters let it reach the terminal: Textual has no part in these rows."""
+        if text.isascii() and text.isprintable():
+            return text
+        segments, background = [Segment(text, PLAIN)], self.background_colors[1]
+        for line_filter in self.get_line_filters():
+            segments = line_filter.apply(segments, background)
+        return "".join(segment.text for segment in segments)
 
     def _style_of(self, style: Style) -> Style:
         if style not in self._styles:

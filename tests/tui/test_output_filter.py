@@ -15,6 +15,7 @@ from remdm_tui.console.sanitize import is_visible
 from remdm_tui.settings.watch_options import WatchOptions
 from remdm_tui.ui.output_filter import SafeFilter
 from remdm_tui.watch.notices import Notice
+from remdm_tui.widgets.text_rows import PLAIN
 from tests.tui.scripted import ScriptedLink
 from tests.waiting import seen
 
@@ -65,7 +66,7 @@ async def test_hostile_words_on_the_screen_do_nothing() -> None:
             if loads:
                 app.watching.load(choice)
             app.refresh_clock.presenter._draw_banner(notice, app.watching.progress)
-            app.main.status.update(HOSTILE)
+            app.main.status.write([((HOSTILE, PLAIN),)])
             app.main.banner.update(HOSTILE)
             app.notify(HOSTILE, markup=False)
             for _ in range(3):
