@@ -29,6 +29,10 @@ TEXTS = "samples.jsonl"
 """The texts that the run sampled on its way."""
 MODEL_FILES = ("config.json", "tokenizer.json", "model.safetensors")
 """The files of a model's directory."""
+TOKENIZER_CONFIG = "tokenizer_config.json"
+"""Beside a tokenizer of the transformers library: which of its tokens is the mask."""
+LAYERS = ("embed_sum_layer.pt", "timestep_layer.pt")
+"""The two layers of SSD-LM, in files of their own beside the weights of a masked language model."""
 QUALITY = "quality.safetensors"
 """Beside a model, a head that scores tokens, which few strategies read."""
 STEP = "step.json"
@@ -44,6 +48,7 @@ WRITTEN = (
         "tokenizer.json", CHECKPOINT, BEST, "step-[0-9]*[0-9].pt",
     )),
     *(f"{home}/{name}" for home in (MODEL, HUB, NEWEST) for name in WITH_CHECKSUMS),
+    *(f"{HUB}/{name}{more}" for name in (TOKENIZER_CONFIG, *LAYERS) for more in ("", CHECKSUM)),
 )  # fmt: skip
 """Patterns of the files that a run writes atomically."""
 

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.models.files.opening import EMBED_SUM, TIMESTEP, WITHOUT_WEIGHTS
+from engine.files.run_layout import LAYERS
+from engine.models.files.opening import WITHOUT_WEIGHTS
 from engine.models.progress import LoadProgress
 
 TOKENIZER = "tokenizer.json"
@@ -37,7 +38,7 @@ def fetch(repo: str, progress: LoadProgress, trust_remote_code: bool = False, *,
         info = HfApi().model_info(repo, files_metadata=True, timeout=20)
         sizes = {file.rfilename: file.size or 0 for file in info.siblings or ()}
         needed = [] if not weights and _has_tokenizer(sizes) else _weights(list(sizes))
-        needed += [EMBED_SUM, TIMESTEP] if needed else []
+        needed += LAYERS if needed else ()
         patterns = [*DATA, *needed, *(["*.py"] if trust_remote_code else [])]
         return Path(
             snapshot_download(

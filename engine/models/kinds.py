@@ -6,8 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
+from tokenizers import Tokenizer
 from torch import nn
 
 from engine.models.causal_dit import CachedCausal, CausalDIT
@@ -15,12 +17,15 @@ from engine.models.dit import DIT, DITConfig
 from engine.models.folded import FoldedDIT
 from engine.models.grid import GridConfig, GridDIT, GridSampler
 from engine.models.loading import Loaded, LoadRequest, Network
+from engine.models.simplex_roberta import SimplexRoberta
+from engine.models.ssd_lm import SsdLM
+from engine.models.ssd_lm_layout import library_network, write_layout
 from engine.models.text import Codec
 from engine.models.time_conditioned import ScoreDIT, TimedDIT
 from engine.models.tokenizer import STARTS, special
 from engine.system.callbacks import ignore
 
-TrainableNetwork = DIT | CausalDIT | GridDIT
+TrainableNetwork = DIT | CausalDIT | GridDIT | SimplexRoberta
 
 
 @dataclass(frozen=True)
@@ -55,8 +60,10 @@ class NetworkKind:
     parameterization: str
     """the field's word for what turns logits into probabilities"""
     model_type: str | None
-    """what the configuration of a copy for the hub calls the model; None: the hub has no layout for it"""
+    """what the configuration of a copy in the layout of MDLM on the hub calls the model; None: that is none of it"""
     shape: type[DITConfig] = DITConfig
+    write_hub: Callable[[Any, Tokenizer, Path], None] | None = None
+    """writes the trained network and its tokenizer in the layout of its own on the hub; None: it has no other"""
     words: tuple[str, ...] = ()
     """what parameterizations, algorithms and types of model are called in files of the field, in lower case"""
     name_part: str = ""
@@ -100,6 +107,14 @@ def _grid(model: GridDIT, request: LoadRequest, codec: Codec, hints: FileHints) 
     return GridSampler(model, request.dtype), codec.arranged(model.config.layout)
 
 
+def _simplex(
+    model: SimplexRoberta, request: LoadRequest, codec: Codec, hints: FileHints
+) -> tuple[SampledNetwork, Codec]:
+    network = library_network(model).to(request.dtype)
+    layers = model.embed_sum.to(request.dtype), model.timestep.to(request.dtype)
+    return SsdLM(network, model.mask_id, *layers), codec
+
+
 KINDS: dict[str, NetworkKind] = {
     "dit": NetworkKind("MDLM", DIT, _denoiser, "subs", "mdlm", words=("subs", "mdlm")),
     "sedd": NetworkKind(
@@ -107,6 +122,7 @@ KINDS: dict[str, NetworkKind] = {
     ),
     "d3pm": NetworkKind("D3PM", DIT, _denoiser, "d3pm", "d3pm", words=("d3pm", "d3pm_absorb"), discrete=True),
     "causal": NetworkKind("AR", CausalDIT, _causal, "ar", "ar", words=("ar",), causal=True),
+    "ssd-lm": NetworkKind("SSD-LM", SimplexRoberta, _simplex, "subs", None, write_hub=write_layout),
     "grid": NetworkKind("grid MDLM", GridDIT, _grid, "subs", None, GridConfig),
 }
 """By the `kind` of a configuration."""

@@ -17,9 +17,12 @@ class SsdLM(MaskedLM):
     simplex = True
 
     @torch.inference_mode()
-    def __init__(self, model: Any, mask_id: int, embed_sum: nn.Linear, timestep: nn.Linear) -> None:
+    def __init__(
+        self, model: Any, mask_id: int, embed_sum: nn.Linear, timestep: nn.Linear, attention: str = "sdpa"
+    ) -> None:
         """Wrap a network.  embed_sum: V -> H without bias.  timestep: 1 -> H."""
         super().__init__(model, mask_id, Framing((), ()))
+        self.attention = attention
         self._vertices, self._timestep = embed_sum.weight, timestep
         self.parameters += sum(p.numel() for layer in (embed_sum, timestep) for p in layer.parameters())
 

@@ -13,6 +13,7 @@ from engine.training.noise import NoiseSection
 from engine.training.objectives import OBJECTIVES, make_objective
 from engine.training.objectives.d3pm import D3PMSection
 from engine.training.objectives.mdlm import MDLMSection
+from engine.training.objectives.ssd_lm import SSDLMSection
 from engine.training.sections import DataSection, ModelSection, OptimSection, RunSection
 
 SMALLEST, LARGEST = 513, 1 << 16
@@ -27,6 +28,7 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     noise: NoiseSection = msgspec.field(default_factory=NoiseSection)
     mdlm: MDLMSection = msgspec.field(default_factory=MDLMSection)
     d3pm: D3PMSection = msgspec.field(default_factory=D3PMSection)
+    ssd_lm: SSDLMSection = msgspec.field(default_factory=SSDLMSection)
     model: ModelSection = msgspec.field(default_factory=ModelSection)
     optim: OptimSection = msgspec.field(default_factory=OptimSection)
     run: RunSection = msgspec.field(default_factory=RunSection)
@@ -43,6 +45,9 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             ("optim.lr", self.optim.lr),
             ("optim.clip", self.optim.clip),
             ("d3pm.steps", self.d3pm.steps),
+            ("ssd_lm.block", self.ssd_lm.block),
+            ("ssd_lm.steps", self.ssd_lm.steps),
+            ("ssd_lm.k", self.ssd_lm.k),
             ("data.grids", self.data.grids),
             ("model.length", self.model.length - (2 if self.data.rows == "wrapped" else 0)),
         ):
@@ -56,6 +61,8 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if self.model.grid is not None and not OBJECTIVES[self.objective].grids:
             fitting = " or ".join(repr(name) for name, entry in OBJECTIVES.items() if entry.grids)
             raise ValueError(f"model.grid is trained by objective = {fitting}, not {self.objective!r}")
+        if self.run.init is not None and not OBJECTIVES[self.objective].begins:
+            raise ValueError(f"objective = {self.objective!r} begins with no existing model: leave out run.init")
         if self.model.grid is not None and self.run.init is not None:
             raise ValueError("run.init is a network for text, model.grid one for grids: leave out one of them")
         if self.data.generated is not None and self.data.tokenizer is not None:

@@ -88,15 +88,19 @@ def export_best(run: Run) -> int:
 
 
 def export_hub(run: Run) -> Path:
-    """Write the same model in the layout of kuleshov-group/mdlm-owt, float32.
+    """Write the same model in the layout of kuleshov-group/mdlm-owt, or of its kind's own there, float32.
 
     Raises ValueError as `export_best`, and for a kind that the hub has no layout for.
     """
-    if KINDS[run.kind].model_type is None:
+    kind = KINDS[run.kind]
+    if kind.model_type is None and kind.write_hub is None:
         raise ValueError(f"a network of kind {run.kind!r} has no layout on the hub: leave out --hub")
     model, _ = best_model(run)
     home = run.home / HUB
-    publish(model, run.tokenizer, home, run.kind, run.discrete)
+    if kind.write_hub is not None:
+        kind.write_hub(model, run.tokenizer, home)
+    else:
+        publish(model, run.tokenizer, home, run.kind, run.discrete)
     return home
 
 

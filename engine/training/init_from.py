@@ -20,6 +20,7 @@ from engine.models.kinds import KINDS, TrainableNetwork
 from engine.models.loading import LoadRequest
 from engine.models.readers.dit_family import find_network, network_kind, shape_of
 from engine.models.readers.names import Found
+from engine.models.simplex_roberta import SimplexRoberta
 from engine.models.sources import locate
 from engine.system.callbacks import ignore
 from engine.training.rows import TrainingData
@@ -60,7 +61,7 @@ def load_initial_weights(model: TrainableNetwork, name: str, corpus: TrainingDat
     one are shifted by one number for each position, so that their exponentials sum to about V - 1 and the denoiser is
     the same.  Raises ValueError if shapes differ or if the corpus has another vocabulary.
     """
-    assert not isinstance(model, GridDIT), "a configuration has run.init or model.grid"
+    assert not isinstance(model, GridDIT | SimplexRoberta), "a configuration of these has no run.init"
     _check(name, corpus)
     found = _found(name)
     kind = network_kind(found, name)[0]

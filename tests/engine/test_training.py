@@ -176,6 +176,8 @@ def test_the_learning_rate_warms_up_and_cools_down() -> None:
 
 CONFIG = read_config(
     f"""
+[ssd_lm]
+block = 4
 [model]
 vocab_size = {VOCABULARY}
 hidden_size = 16

@@ -23,12 +23,14 @@ from engine.training.samples import sample_texts
 from engine.training.speed import flops_per_token, matmul_peak
 from tests.engine.texts import VOCABULARY, write_texts
 
-KINDS = {"mdlm": "MDLM", "sedd": "SEDD", "d3pm": "D3PM", "ar": "AR"}
+KINDS = {"mdlm": "MDLM", "sedd": "SEDD", "d3pm": "D3PM", "ar": "AR", "ssd-lm": "SSD-LM"}
 
 
 def config(objective: str) -> TrainConfig:
     return read_config(f"""
 objective = "{objective}"
+[ssd_lm]
+block = 4
 [model]
 vocab_size = {VOCABULARY}
 hidden_size = 16
@@ -63,7 +65,8 @@ def test_what_is_published_is_read_back_as_it_was(objective: str, corpus: Corpus
     home = export_hub(trainer)
     trained, _ = best_model(trainer)
     loaded = load_model(str(home), "cpu", "float32")
-    assert (loaded.info.kind, loaded.mask_id, loaded.info.notes) == (KINDS[objective], VOCABULARY - 1, ())
+    assert (loaded.info.kind, loaded.mask_id) == (KINDS[objective], VOCABULARY - 1)
+    assert (loaded.info.notes == ()) is (objective != "ssd-lm")
     kept = trainer.home / "model"
     export_model(trained, corpus.tokenizer.to_str(), kept, torch.float32, kind=trainer.objective.kind)
     ours = load_model(str(kept), "cpu", "float32")
@@ -112,7 +115,8 @@ def test_a_run_writes_a_text(objective: str, corpus: Corpus, tmp_path: Path) -> 
     texts = sample_texts(tmp_path, 2, "cpu")
     assert len(texts) == 2
     assert texts == sample_texts(tmp_path, 2, "cpu")
-    assert texts[0] != texts[1]
+    # what SSD-LM shows is an argmax, which is one token for a network that has learned nothing yet
+    assert texts[0] != texts[1] or objective == "ssd-lm"
 
 
 def test_the_arithmetic_of_a_token_is_that_of_its_matrices() -> None:

@@ -72,6 +72,7 @@ def tiny_run(objective: str, corpus: Corpus, home: Path) -> Trainer:
 objective = "{objective}"
 model = {{vocab_size = {VOCABULARY}, hidden_size = 16, n_blocks = 1, n_heads = 2, cond_dim = 8, length = 16}}
 optim = {{lr = 1e-2, warmup = 2}}
+ssd_lm = {{block = 4}}
 run = {{steps = 4, batch = 4, validate_every = 2, validation_windows = 6}}
 """)
     return Trainer(config, corpus, home, torch.device("cpu"))
@@ -164,5 +165,5 @@ def test_importance_sampling_has_no_curriculum() -> None:
 
 def test_only_networks_that_are_to_get_the_noise_level_do() -> None:
     conditioned = {name: read_config(f"objective = '{name}'").network(8191).time_conditioning for name in OBJECTIVES}
-    assert conditioned == {"mdlm": False, "sedd": True, "d3pm": True, "ar": False}
+    assert conditioned == {"mdlm": False, "sedd": True, "d3pm": True, "ar": False, "ssd-lm": False}
     assert read_config("model = {time_conditioning = true}").network(8191).time_conditioning

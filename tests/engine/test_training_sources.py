@@ -56,7 +56,7 @@ def source(tokenizer: str) -> Corpus:
     return Corpus(existing_tokenizer(tokenizer), {"train": stream(200_000, 1), "validation": stream(100_000, 2)})
 
 
-@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("objective", [name for name in OBJECTIVES if name != "ssd-lm"])  # whose loss is no bound
 def test_the_bound_of_what_was_trained_is_the_sources_entropy(
     objective: str, tokenizer: str, source: Corpus, tmp_path: Path
 ) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from engine.files.checksums import check_checksum
 from engine.files.regular import is_there, regular_file
+from engine.files.run_layout import LAYERS
 from engine.models.files.pickled import LEGACY, PickledWeights
 from engine.models.files.refusals import START, check_start
 from engine.models.files.safe import SafeWeights
@@ -26,14 +27,12 @@ WITHOUT_WEIGHTS = (
     "random_states*",
 )
 """Files of the same suffixes that hold no weights."""
-EMBED_SUM, TIMESTEP = "embed_sum_layer.pt", "timestep_layer.pt"
-"""The two layers of SSD-LM, which lie in files of their own beside the weights of a masked language model."""
 
 
 def training_files(home: Path) -> list[Path]:
     """Return the files of a directory that may be a training program's checkpoint, sorted."""
     found = {path for pattern in TRAINED for path in home.glob(pattern) if path.is_file()}
-    others = (*WITHOUT_WEIGHTS, EMBED_SUM, TIMESTEP)
+    others = (*WITHOUT_WEIGHTS, *LAYERS)
     return sorted(path for path in found if not any(path.match(pattern) for pattern in others))
 
 

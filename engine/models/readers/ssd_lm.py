@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from engine.files.run_layout import LAYERS
 from engine.models.files import fill, open_weights
-from engine.models.files.opening import EMBED_SUM, TIMESTEP
 from engine.models.loading import Loaded, LoadRequest
 from engine.models.readers.masked_lm import head_named, mask_of, vocabulary_of, width_of
 from engine.models.ssd_lm import SsdLM
@@ -20,14 +20,14 @@ NOTE = "sampled by ssd-lm; other strategies read it as an ordinary masked LM, wh
 
 class SimplexLanguageModel:
     def recognises(self, home: Path, config: dict[str, object], tensors: frozenset[str]) -> bool:
-        beside = home.is_dir() and any((home / name).is_file() for name in (EMBED_SUM, TIMESTEP))
+        beside = home.is_dir() and any((home / name).is_file() for name in LAYERS)
         return beside and head_named(config) == "MaskedLM"
 
     def read(self, request: LoadRequest) -> Loaded:
         from engine.models.pretrained import library_config, load_network
         from engine.models.pretrained_text import check_tokenizer_size, open_tokenizer
 
-        for name, other in ((EMBED_SUM, TIMESTEP), (TIMESTEP, EMBED_SUM)):
+        for name, other in (LAYERS, LAYERS[::-1]):
             if not (request.home / name).is_file():
                 raise ValueError(
                     f"{request.home} has {other}, but not {name}: SSD-LM needs both, an ordinary masked LM neither"
@@ -39,9 +39,9 @@ class SimplexLanguageModel:
         model, attention, notes = load_network(request, config, "MaskedLM")
         size, width = vocabulary_of(model), width_of(model)
         check_tokenizer_size(request, codec, size)
-        embed_sum = _layer(request, EMBED_SUM, size, width, bias=False)
-        timestep = _layer(request, TIMESTEP, 1, width)
-        network = SsdLM(model, mask_id, embed_sum, timestep)
+        embed_sum = _layer(request, LAYERS[0], size, width, bias=False)
+        timestep = _layer(request, LAYERS[1], 1, width)
+        network = SsdLM(model, mask_id, embed_sum, timestep, attention)
         return Loaded(network, codec, "SSD-LM", (*notes, NOTE), attention=attention)
 
 

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from engine.models.loading import Discrete
-from engine.training.objectives import ar, d3pm, mdlm, sedd
+from engine.training.objectives import ar, d3pm, mdlm, sedd, ssd_lm
 from engine.training.objectives.protocol import Objective
 
 __all__ = ["OBJECTIVES", "Objective", "ObjectiveConfig", "make_objective"]
 
 
-class ObjectiveConfig(mdlm.MDLMConfig, d3pm.D3PMConfig, sedd.SEDDConfig, Protocol):
+class ObjectiveConfig(mdlm.MDLMConfig, d3pm.D3PMConfig, sedd.SEDDConfig, ssd_lm.SSDLMConfig, Protocol):
     """The part of a run's configuration that objectives take; each declares its own."""
 
     @property
@@ -26,6 +26,8 @@ class Entry(NamedTuple):
     """whether its network takes the noise level by default"""
     grids: bool = False
     """whether it trains networks for grids"""
+    begins: bool = True
+    """whether a run may begin with the weights of an existing model"""
     discrete: Callable[[ObjectiveConfig], Discrete | None] = lambda config: None
     """returns its settings if it trains in steps"""
 
@@ -35,6 +37,7 @@ OBJECTIVES: dict[str, Entry] = {
     "sedd": Entry(sedd.make, timed=True),
     "d3pm": Entry(d3pm.make, timed=True, discrete=d3pm.discrete),
     "ar": Entry(ar.make, timed=False),
+    "ssd-lm": Entry(ssd_lm.make, timed=False, begins=False),
 }
 
 
