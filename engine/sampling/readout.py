@@ -261,7 +261,8 @@ class Readout:
     def _logits(self, settings: Settings, hidden: Hidden) -> Iterator[tuple[slice, Tensor]]:
         """Yield the logits a few rows at a time, with the rows that they are of."""
         at_once = max(1, portion(DRAW_CELLS, self.device) // self.model.vocab_size)
-        head_rows = portion(HEAD_ROWS, self.device)
+        # where the vocabulary is small, as many rows as are drawn from at once
+        head_rows = max(portion(HEAD_ROWS, self.device), at_once)
         for i in range(0, len(hidden.own), head_rows):
             logits = guidance.logits_of(self.model, settings, hidden.rows(slice(i, i + head_rows)))
             for j in range(0, len(logits), at_once):
