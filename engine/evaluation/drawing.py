@@ -18,7 +18,7 @@ from engine.metrics.diversity import repetition
 from engine.models import TextModel
 from engine.models.protocol import Denoiser, never_drawn
 from engine.records import SHARED_KNOBS
-from engine.sampling.batch import AbandonedSample, OnSampledStep, Sample, samples
+from engine.sampling.batch import AbandonedSample, HasEnded, OnSampledStep, Sample, samples
 from engine.sampling.blocks import plan_blocks
 from engine.sampling.figures import unigram_entropy
 from engine.sampling.predictors import PREDICTORS, sample_by_predictor
@@ -40,15 +40,16 @@ def draw_samples(
     *,
     prompts: Mapping[int, Sequence[int]] | None = None,
     on_step: OnSampledStep | None = None,
+    has_ended: HasEnded | None = None,
 ) -> Iterator[Sample]:
     """Yield the samples with these numbers, in any order, at most `width` in the network at once.
 
-    prompts, on_step: those of `engine.sampling.batch.samples`, for this engine's own predictor alone.
+    prompts, on_step, has_ended: those of `engine.sampling.batch.samples`, for this engine's own predictor alone.
     failed: called for each sample whose logits are not finite.  notice: called with a sentence when the device runs
     out of memory, after which half as many samples share the network.  Raises ValueError if one sample does not fit.
     """
     kinds: dict[str, Callable[..., Iterator[Sample]]] = {
-        ENGINE: partial(_engine_samples, prompts=prompts, on_step=on_step),
+        ENGINE: partial(_engine_samples, prompts=prompts, on_step=on_step, has_ended=has_ended),
         BETWEEN_STARTS: _samples_between_starts,
         OVER_SIMPLEX: _samples_over_simplex,
     }
@@ -187,11 +188,13 @@ def _engine_samples(
     failed: Callable[[AbandonedSample], None],
     prompts: Mapping[int, Sequence[int]] | None = None,
     on_step: OnSampledStep | None = None,
+    has_ended: HasEnded | None = None,
 ) -> Iterator[Sample]:
     strategy = make_strategy(plan.strategy, **plan.knobs)
     return samples(
-        model, strategy, numbers, width=width, failed=failed, prompts=prompts, on_step=on_step, **_shape(plan, prompt)
-    )
+        model, strategy, numbers, width=width, failed=failed, prompts=prompts, on_step=on_step, has_ended=has_ended,
+        **_shape(plan, prompt),
+    )  # fmt: skip
 
 
 def _samples_between_starts(

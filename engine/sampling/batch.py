@@ -17,6 +17,7 @@ from torch import Tensor
 from engine.models.protocol import Denoiser, device_of
 from engine.records import Settings
 from engine.sampling.blocks import Blocks, plan_blocks
+from engine.sampling.final import final_lengths
 from engine.sampling.lockstep import in_step
 from engine.sampling.memory import StrategyMemory
 from engine.sampling.readout import BadLogitsError
@@ -41,6 +42,8 @@ class Sample(NamedTuple):
 
 OnSampledStep = Callable[[int, Tensor], None]
 """(a sample's number, its tokens long [L] on the CPU) after each of its steps."""
+HasEnded = Callable[[int, Tensor], bool]
+"""(a sample's number, the tokens long [N] at its beginning that no later step changes) -> whether it may end there."""
 
 
 class AbandonedSample(NamedTuple):
@@ -93,6 +96,7 @@ def samples(
     strides: int = 0,
     prompts: Mapping[int, Sequence[int]] | None = None,
     on_step: OnSampledStep | None = None,
+    has_ended: HasEnded | None = None,
     failed: Callable[[AbandonedSample], None] | None = None,
     **settings: Any,
 ) -> Iterator[Sample]:
@@ -101,8 +105,9 @@ def samples(
     width: None is WIDTH on a processor and GPU_WIDTH elsewhere.  block_length, stride and strides are those of
     Session.  prompts: by number, in place of `prompt`; all have the same length, and in blocks or with a causal model
     the same positions masked.
-    on_step: called after each step of each sample.  failed: called with a sample for which the network gives no
-    numbers, and the others go on; without it that is a BadLogitsError.
+    on_step: called after each step of each sample.  has_ended: asked whenever more of a sample's beginning is final
+    (`engine.sampling.final`); one that may end is yielded with these tokens alone.  failed: called with a sample for
+    which the network gives no numbers, and the others go on; without it that is a BadLogitsError.
     """
     if prompts is None:
         check_canvas(model, steps, length, prompt)
@@ -123,13 +128,14 @@ def samples(
         for done in in_step(model, config, blocks, seed, prompts, numbers, width, on_step, give_up):
             yield Sample(*done)
         return
-    slots = _Slots(model, config, blocks, seed, prompts, on_step)
+    slots = _Slots(model, config, blocks, seed, prompts, on_step, has_ended)
     while queue or slots.busy:
         while queue and slots.busy < width:
             slots.add(queue.pop())
         try:
             slots.walk()
             yield from slots.collect()
+            yield from slots.end_early()
         except BadLogitsError as error:
             if failed is None:
                 raise
@@ -162,9 +168,10 @@ class _Slots:
         seed: int,
         prompts: Mapping[int, Sequence[int]],
         on_step: OnSampledStep | None,
+        has_ended: HasEnded | None,
     ) -> None:
         self.model, self.config, self.blocks, self.prompts = model, config, blocks, prompts
-        self.on_step = on_step
+        self.on_step, self.has_ended = on_step, has_ended
         self.stepper = Stepper(model, seed)
         grids = [grid_of(config.strategy, steps) for steps in blocks.steps]
         self.t, self.s = (self._tensor(np.concatenate(ends)) for ends in zip(*((g[:-1], g[1:]) for g in grids)))
@@ -176,6 +183,7 @@ class _Slots:
         self.at: list[int] = []
         self.block: list[int] = []
         self.calls: list[int] = []
+        self.asked: list[int] = []  # how much of each slot's beginning `has_ended` was asked about
 
     @property
     def busy(self) -> int:
@@ -188,6 +196,7 @@ class _Slots:
         self.at.append(0)
         self.block.append(0)
         self.calls.append(0)
+        self.asked.append(0)
         self._place()
 
     def walk(self) -> None:
@@ -271,6 +280,21 @@ class _Slots:
         self._keep([i for i in range(self.busy) if i not in done])
         return out
 
+    def end_early(self) -> list[Sample]:
+        """Return and remove the slots that may end before their last step, each with what is final of its tokens."""
+        if self.has_ended is None or not self.busy:
+            return []
+        masked = self.state.tokens == self.model.mask_id
+        final = final_lengths(self.config.strategy, self.blocks, self.block, masked)
+        grown = [i for i in range(self.busy) if final[i] > self.asked[i]]
+        self.asked = final
+        found = [Sample(self.state.numbers[i], self.state.tokens[i, : final[i]].cpu(), self.calls[i]) for i in grown]
+        over = [sample for sample in found if self.has_ended(sample.number, sample.tokens)]
+        if over:
+            gone = {sample.number for sample in over}
+            self._keep([i for i in range(self.busy) if self.state.numbers[i] not in gone])
+        return over
+
     def give_up(self, error: BadLogitsError) -> list[AbandonedSample]:
         """Remove the slots that the network failed, and return where; the others stay before the step that failed."""
         first = {number: AbandonedSample(number, step, position) for number, step, position in reversed(error.places)}
@@ -278,7 +302,8 @@ class _Slots:
         return list(first.values())
 
     def _keep(self, slots: list[int]) -> None:
-        self.at, self.block, self.calls = ([column[i] for i in slots] for column in (self.at, self.block, self.calls))
+        columns = self.at, self.block, self.calls, self.asked
+        self.at, self.block, self.calls, self.asked = ([column[i] for i in slots] for column in columns)
         self.state = self.state.rows(slots)
         self._place()
 

@@ -105,7 +105,8 @@ class HarnessModel(LM):
         for request in requests:
             repeat = repeats[id(request)] = repeats.get(id(request), -1) + 1
             if request.request_type == "generate_until":
-                found.append(Item("generate", request.args[0], special=self._is_chat, repeat=repeat))
+                until = stops(request)
+                found.append(Item("generate", request.args[0], special=self._is_chat, repeat=repeat, until=until))
             elif request.request_type == "loglikelihood":
                 # a likelihood is the same in every repeat
                 context, text = request.args[:2]

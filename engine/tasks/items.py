@@ -24,11 +24,13 @@ class Item:
     """whether special tokens are read out of the context: a chat template has put them there"""
     repeat: int = 0
     """which of several answers to the same question"""
+    until: tuple[str, ...] = ()
+    """sequences before which an answer ends"""
 
     @cached_property
     def key(self) -> str:
         """Return 16 hexadecimal digits that name the item."""
-        content = json.dumps([self.kind, self.context, self.text, self.special, self.repeat])
+        content = json.dumps([self.kind, self.context, self.text, self.special, self.repeat, *self.until])
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     @property
@@ -44,7 +46,7 @@ class AnswerLine(msgspec.Struct, frozen=True, omit_defaults=True):
     text: str = ""
     """what was generated, up to the first token that ends a text; stop sequences are cut off where it is used"""
     ids: tuple[int, ...] = ()
-    """all that was generated"""
+    """all that was generated; no more than a part of it where the rest could not change the answer"""
     network_calls: int = 0
     tokens: int = 0
     """generated before the end, or scored"""
@@ -58,6 +60,8 @@ class AnswerLine(msgspec.Struct, frozen=True, omit_defaults=True):
     """the steps, from the first up to but without the second, after which the answer was right; None if unknown"""
     steps: int = 0
     """steps that were taken, each with a state of its own"""
+    broken: int = 0
+    """positions that were right after a step and are wrong at the end, where the truth of each is known"""
     problem: str = ""
     """why there is no answer"""
     cut: int = 0

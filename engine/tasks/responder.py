@@ -25,11 +25,13 @@ from engine.sampling.batch import AbandonedSample
 from engine.sampling.figures import unigram_entropy
 from engine.strategies import make_strategy
 from engine.system.callbacks import ignore
-from engine.tasks.items import AnswerLine, Item
+from engine.tasks.items import AnswerLine, Item, until_stop
 from engine.tasks.trajectory import RightSteps
 
 GREEDY = DecodingRule(make_strategy("low-confidence"))
 """The rule that greedy decoding follows where the sampler itself is none, as in LLaDA's evaluation."""
+SEAM = 4
+"""Tokens at the end of a text that those after them may still change, as where a tokenizer cleans up spaces."""
 
 AnswerJudge = Callable[[Item, str], bool | None]
 """(item, text) -> whether its answer is right; None if that is unknown."""
@@ -97,10 +99,13 @@ class Responder:
         def step(number: int, tokens: Tensor) -> None:
             trails[number].add(self.text(tokens[size:].tolist()))
 
+        def has_ended(number: int, tokens: Tensor) -> bool:
+            return self._is_known(by_number[number], tokens[size:].tolist())
+
         found = draw_samples(
             self.model, msgspec.structs.replace(self.sampling, length=whole), (), list(by_number), self.width,
             self._give_up, self.notice, prompts={item.number: prompt for prompt, item in pairs},
-            on_step=step if trails else None,
+            on_step=step if trails else None, has_ended=has_ended,
         )  # fmt: skip
         for sample in found:
             trail = trails.pop(sample.number, None)
@@ -109,6 +114,16 @@ class Responder:
             lost = self._failed.pop(number)
             problem = f"the network's logits at step {lost.step}, position {lost.position} are not finite"
             yield AnswerLine(by_number[number].key, problem=problem)
+
+    def _is_known(self, item: Item, ids: Sequence[int]) -> bool:
+        """Return whether an answer that begins with these tokens ends among them, by a token or a stop sequence."""
+        if not set(ids).isdisjoint(self.model.ends):
+            return True
+        if not item.until:
+            return False
+        text = self.text(ids[:-SEAM])
+        answer = until_stop(text, item.until)
+        return answer != text and answer == until_stop(self.text(ids), item.until)
 
     def _trail(self, item: Item) -> RightSteps:
         judge = self.judge

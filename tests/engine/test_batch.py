@@ -10,6 +10,7 @@ import torch
 
 import engine
 from engine.sampling.batch import GPU_WIDTH, WIDTH, Sample, samples, usual_width
+from engine.sampling.final import keeps_revealed
 from engine.sampling.session import Session
 from engine.strategies import REGISTRY, Plan, Strategy, View, make_strategy
 from tests.engine.toys import MASK, RowToy, Toy
@@ -139,3 +140,26 @@ def test_each_step_of_each_sample_is_reported(name: str, block_length: int | Non
     for number, states in seen.items():
         frames = list(Session(Toy(), strategy, first=number, **kept))
         assert [ids.tolist() for ids in states] == [frame.tokens[0].tolist() for frame in frames]
+
+
+@pytest.mark.parametrize("block_length", [None, 3])
+@pytest.mark.parametrize(
+    "name", ["mdlm", "left-to-right", "low-confidence", "klass", "remdm-cap", "llada21-edit", "wino"]
+)
+def test_a_sample_that_ends_early_is_the_beginning_of_the_whole_one(name: str, block_length: int | None) -> None:
+    def drawn(width: int, **more: Any) -> dict[int, Sample]:
+        found = samples(
+            RowToy(), make_strategy(name), range(6), width=width, block_length=block_length, **SHAPE, **more
+        )  # fmt: skip
+        return {done.number: done for done in found}
+
+    whole, some = drawn(6), drawn(3, has_ended=lambda number, tokens: bool((tokens == 1).any()))
+    for number, done in some.items():
+        assert torch.equal(done.tokens, whole[number].tokens[: len(done.tokens)])
+        assert done.network_calls <= whole[number].network_calls
+        assert len(done.tokens) == SHAPE["length"] or 1 in done.tokens
+    can_end = keeps_revealed(make_strategy(name)) or block_length is not None
+    assert any(len(done.tokens) < SHAPE["length"] for done in some.values()) == can_end
+    assert sorted(some) == sorted(whole)
+    alone = drawn(1, has_ended=lambda number, tokens: bool((tokens == 1).any()))
+    assert all(torch.equal(alone[number].tokens, done.tokens) for number, done in some.items())

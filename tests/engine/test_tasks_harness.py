@@ -18,7 +18,7 @@ from engine.records import SHARED_KNOBS
 from engine.sampling.session import Session
 from engine.strategies import make_strategy
 from engine.tasks.items import AnswerLine, Item, until_stop
-from engine.tasks.responder import Responder
+from engine.tasks.responder import SEAM, Responder
 from tests.engine import task_files
 
 lm_eval = pytest.importorskip("lm_eval", reason="the extra tasks is not installed")
@@ -69,7 +69,7 @@ def test_ten_items_are_those_of_a_plain_loop(model: TextModel, found: dict[str, 
         prompt = model.codec.encode(task_files.OPENINGS[i])
         session = Session(
             model, make_strategy("remdm-cap"), steps=STEPS, length=len(prompt) + LENGTH, seed=SEED, prompt=prompt,
-            first=Item("generate", task_files.OPENINGS[i]).number,
+            first=Item("generate", task_files.OPENINGS[i], until=("\n\n", ".")).number,
         )  # fmt: skip
         tokens = list(session)[-1].tokens[0, len(prompt) :].tolist()
         end = next((at for at, token in enumerate(tokens) if token in model.ends), len(tokens))
@@ -186,6 +186,35 @@ def test_the_steps_at_which_an_answer_was_right_are_those_of_its_session(model: 
         assert math.isfinite(line.entropy)
     plain = {line.key: line for line in Responder(model, responder.sampling, 1).answers(items)}
     assert {key: line.ids for key, line in plain.items()} == {key: line.ids for key, line in lines.items()}
+
+
+@pytest.mark.parametrize(("strategy", "block_length"), [("low-confidence", None), ("remdm-cap", 4)])
+def test_an_answer_ends_where_nothing_that_follows_can_change_it(
+    strategy: str, block_length: int | None, model: TextModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    items = [Item("generate", opening, until=("e", ",")) for opening in task_files.OPENINGS[:6]]
+    plan = sampling(strategy, block_length=block_length)
+    some = {line.key: line for line in Responder(model, plan, 4, judge=lambda item, text: "a" in text).answers(items)}
+    monkeypatch.setattr(Responder, "_is_known", lambda self, item, ids: False)
+    whole = {line.key: line for line in Responder(model, plan, 3).answers(items)}
+    for item in items:
+        line, expected = some[item.key], whole[item.key]
+        assert until_stop(line.text, item.until) == until_stop(expected.text, item.until)
+        assert line.ids == expected.ids[: len(line.ids)]
+        assert line.network_calls <= expected.network_calls
+        assert line.right is not None
+        assert bool(line.right and line.right[-1][1] == line.steps) == ("a" in line.text)
+    assert sum(line.network_calls for line in some.values()) < sum(line.network_calls for line in whole.values())
+
+
+def test_a_stop_sequence_that_the_next_tokens_may_undo_does_not_end_an_answer(model: TextModel) -> None:
+    responder = Responder(model, sampling(), 1)
+    item, ids = Item("generate", "It", until=(",",)), model.codec.encode("was, and so it went on")
+    ends = [responder._is_known(item, ids[:length]) for length in range(len(ids))]
+    comma = next(length for length in range(len(ids)) if "," in model.codec.decode(ids[:length]))
+    assert ends.index(True) == comma + SEAM
+    assert not responder._is_known(Item("generate", "It"), ids)
+    assert responder._is_known(Item("generate", "It"), [*ids[:2], model.ends[0]])
 
 
 def test_a_text_ends_before_the_first_stop_sequence() -> None:
