@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import msgspec
 import numpy as np
+import torch
 from torch import Tensor
 
 from engine.evaluation.drawing import draw_samples
@@ -127,8 +128,12 @@ class SudokuResponder:
         lost: list[AbandonedSample] = []
         prompts = {number: self._prompt(self.puzzles[item.key]) for number, item in by_number.items()}
 
+        truths = {number: self._truth(self.puzzles[item.key]) for number, item in by_number.items()}
+        was_right = {number: torch.zeros(CELLS, dtype=torch.bool) for number in by_number}
+
         def step(number: int, tokens: Tensor) -> None:
             trails[number].add(self.text(tokens))
+            was_right[number] |= tokens == truths[number]
 
         found = draw_samples(
             self.model, msgspec.structs.replace(self.sampling, length=CELLS), (), list(by_number), self.width,
@@ -136,9 +141,11 @@ class SudokuResponder:
         )  # fmt: skip
         for sample in found:
             item, trail = by_number[sample.number], trails[sample.number]
+            broken = was_right[sample.number] & (sample.tokens != truths[sample.number])
             yield AnswerLine(
                 item.key, self.text(sample.tokens), tuple(sample.tokens.tolist()), sample.network_calls,
                 tokens=CELLS - self.puzzles[item.key].count, right=trail.spans, steps=trail.steps,
+                broken=int(broken.sum()),
             )  # fmt: skip
         for one in lost:
             problem = f"the network's logits at step {one.step}, position {one.position} are not finite"
@@ -150,6 +157,9 @@ class SudokuResponder:
 
     def _prompt(self, puzzle: Puzzle) -> list[int]:
         return [self.model.mask_id if digit == EMPTY else self._tokens[digit - 1] for digit in puzzle.clues.tolist()]
+
+    def _truth(self, puzzle: Puzzle) -> Tensor:
+        return torch.tensor([self._tokens[digit - 1] for digit in puzzle.solution.tolist()])
 
     def text(self, tokens: Tensor) -> str:
         """Return a grid [81] of tokens as text, with dots for empty cells."""
@@ -170,6 +180,7 @@ def sudoku_scores(posed: Sequence[PosedPuzzle], answers: Mapping[str, AnswerLine
             "ever solved": float(bool(answer.right)),
             "cells right": float(right[asked].mean()) if asked.any() else 1.0,
             "conflicts": float(conflicts(filled).sum()),
+            "broken": float(answer.broken),
             "calls": float(answer.network_calls),
         }
         key = (one.item.key,)
@@ -177,7 +188,10 @@ def sudoku_scores(posed: Sequence[PosedPuzzle], answers: Mapping[str, AnswerLine
     return lines
 
 
-BETTER = {"solved": "higher", "ever solved": "higher", "cells right": "higher", "conflicts": "lower", "calls": "lower"}
+BETTER = {
+    "solved": "higher", "ever solved": "higher", "cells right": "higher", "conflicts": "lower", "broken": "lower",
+    "calls": "lower",
+}  # fmt: skip
 """The metrics of a band, and which values of theirs are better."""
 
 

@@ -27,7 +27,7 @@ OF_TEXTS = {"num_fewshot": "--num-fewshot", "multiturn": "--multiturn", "system_
 """Options of tasks that puzzles do not have."""
 SOLVED = "solved"
 """The metric that strategies are compared by."""
-DECIMALS = {"conflicts": 1, "calls": 1}
+DECIMALS = {"conflicts": 1, "broken": 1, "calls": 1}
 """Decimal places of metrics that are no shares."""
 
 

@@ -85,17 +85,21 @@ def test_an_answer_depends_on_its_puzzle_alone(name: str, model: TextModel, pose
         assert line.tokens == CELLS - one.puzzle.count
 
 
-@pytest.mark.parametrize("name", ["mdlm", "remdm-loop", "low-confidence"])
+@pytest.mark.parametrize("name", ["mdlm", "remdm-loop", "dfm", "low-confidence"])
 def test_an_answer_is_that_of_a_session(name: str, model: TextModel, posed: list[PosedPuzzle]) -> None:
     one = posed[3]
     prompt = [model.mask_id if digit == EMPTY else digit - 1 for digit in one.puzzle.clues.tolist()]
     session = Session(
         model, make_strategy(name), steps=STEPS, length=CELLS, seed=SEED, prompt=prompt, first=one.item.number
     )
-    *_, last = session
+    frames = list(session)
+    last = frames[-1]
     line = answered(model, posed, name, 3)[one.item.key]
     assert line.ids == tuple(last.tokens[0].tolist())
     assert line.network_calls == last.network_calls
+    right = np.stack([frame.tokens[0] == one.puzzle.solution - 1 for frame in frames])
+    assert line.broken == (right.any(0) & ~right[-1]).sum()
+    assert (line.broken > 0) == (name == "dfm")
 
 
 def test_what_is_counted(posed: list[PosedPuzzle]) -> None:
@@ -104,7 +108,7 @@ def test_what_is_counted(posed: list[PosedPuzzle]) -> None:
     hole = clues.index(".")
     wrong = solution[:hole] + str(int(solution[hole]) % 9 + 1) + solution[hole + 1 :]
     answers = {
-        first.item.key: AnswerLine(first.item.key, wrong, network_calls=7, right=((3, 4),), steps=6),
+        first.item.key: AnswerLine(first.item.key, wrong, network_calls=7, right=((3, 4),), steps=6, broken=1),
         second.item.key: AnswerLine(second.item.key, problem="no numbers"),
     }
     (line,) = sudoku_scores([first, second], answers)
@@ -113,7 +117,7 @@ def test_what_is_counted(posed: list[PosedPuzzle]) -> None:
     assert line.metrics["ever solved"] == 1
     assert line.metrics["cells right"] == pytest.approx((asked - 1) / asked)
     assert line.metrics["conflicts"] >= 2
-    assert line.metrics["calls"] == 7
+    assert (line.metrics["calls"], line.metrics["broken"]) == (7, 1)
     assert (line.filter, line.target) == (BANDS[0].name, solution)
 
     answers[second.item.key] = AnswerLine(
