@@ -74,8 +74,13 @@ class Options:
     judge_shape: NetworkShape = NetworkShape(width=256, blocks=6, heads=4, vocab=50257)
     judge_texts: int = 64
     judge_repeats: int = 3
+    answers_count: int = 64
+    answers_length: int = 64
+    answers_steps: int = 32
+    answers_width: int = 8
+    answers_repeats: int = 3
     processor: bool = False
-    """processor seconds of the judge in place of wall clock"""
+    """processor seconds of judge and answers in place of wall clock"""
     threads: int = 0
     """of torch; 0: as it chooses"""
     seed: int = 0
@@ -116,6 +121,11 @@ QUICK = Options(
     judge_shape=NetworkShape(width=16, blocks=1, heads=2, vocab=64, length=32),
     judge_texts=6,
     judge_repeats=1,
+    answers_count=3,
+    answers_length=8,
+    answers_steps=4,
+    answers_width=2,
+    answers_repeats=1,
     threads=1,
 )
 """Sizes that take seconds: they show that the benchmark runs, not what it is about."""

@@ -165,6 +165,13 @@ def measure_judge(options: Options) -> Iterator[Comparison]:
     yield from measure_scoring(judge, texts_for(judge, options), options.judge_repeats, clock)
 
 
+def measure_answers(options: Options) -> Iterator[Comparison]:
+    """Yield answers by lm-evaluation-harness' model against the same samples alone."""
+    from engine.bench import answers
+
+    yield from answers.measure_answers(options)
+
+
 PARTS: dict[str, BenchPart] = {
     "step": BenchPart("one remdm-cap step at half masked", measure_step),
     "memory": BenchPart("peak memory of that step beyond the model", measure_memory),
@@ -172,6 +179,7 @@ PARTS: dict[str, BenchPart] = {
     "demo": BenchPart("a whole run of a model of the demo's size", measure_demo),
     "calls": BenchPart("network calls for one sample", measure_calls),
     "judge": BenchPart("a judge's scoring of texts, plain transformers loop as dense", measure_judge),
+    "answers": BenchPart("answers by lm-evaluation-harness' model, the same samples alone as dense", measure_answers),
 }
 
 

@@ -48,7 +48,9 @@ def bench(
     ] = None,
     processor_time: Annotated[
         bool,
-        typer.Option("--processor-time", help="Measure table and judge in processor seconds, for a shared machine."),
+        typer.Option(
+            "--processor-time", help="Measure table, judge and answers in processor seconds, for a shared machine."
+        ),
     ] = False,
     device: Device = None,
     as_json: Json = False,

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from importlib.util import find_spec
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,9 @@ from remdm_tui.console.sanitize import escape_json
 if TYPE_CHECKING:
     from engine.bench import Comparison, Machine, Options, TimingOptions, TimingRow
 
-PARTS = ("step", "memory", "reading", "demo", "calls", "judge")
+PARTS = ("step", "memory", "reading", "demo", "calls", "judge", "answers")
+OPTIONAL = {"answers": "lm_eval"}
+"""Parts that are measured without being named only where this package is installed."""
 BUSY = 0.03
 """Above this fraction of other work on the processor, timings are doubtful."""
 
@@ -42,8 +45,8 @@ def run(
 ) -> None:
     """Measure the named parts, by default all of them, and print the ratios. Raises ValueError for a bad name.
 
-    quick: sizes that take seconds.  processor: the judge in processor seconds.  Empty choices and zeros are those
-    of the documented benchmark.
+    quick: sizes that take seconds.  processor: judge and answers in processor seconds.  Empty choices and zeros are
+    those of the documented benchmark.
     """
     from engine import bench
 
@@ -55,10 +58,11 @@ def run(
     }
     chosen |= {"threads": threads, "repeats": repeats}
     if repeats:
-        chosen["judge_repeats"] = repeats
+        chosen |= {"judge_repeats": repeats, "answers_repeats": repeats}
     changes = {name: value for name, value in chosen.items() if value} | {"seed": seed, "processor": processor}
     options = replace(options, **changes).checked()
-    lines = bench.measure(tuple(parts) or PARTS, options)
+    usual = tuple(part for part in PARTS if part not in OPTIONAL or find_spec(OPTIONAL[part]) is not None)
+    lines = bench.measure(tuple(parts) or usual, options)
     command_line = " ".join(command if command is not None else ["remdm-tui", *sys.argv[1:]])
     console = console or SafeConsole()
     if as_json:

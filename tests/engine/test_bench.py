@@ -53,6 +53,14 @@ def test_a_judge_that_is_not_here_is_not_fetched_but_replaced_and_named() -> Non
     assert sorted(map(len, rows)) == [2, 8, 14, 20, 26, 32]
 
 
+def test_the_harness_answers_are_the_samples_that_it_is_held_against() -> None:
+    pytest.importorskip("lm_eval", reason="the extra tasks is not installed")
+    (line,) = bench.measure(("answers",), bench.QUICK)
+    assert line.case == "3 answers of 8 tokens, T = 4, batch 2"
+    assert line.dense > 0
+    assert line.ours > 0
+
+
 def test_a_step_is_timed_in_a_child() -> None:
     (line,) = bench.measure(("step",), bench.QUICK)
     assert line.dense > 0
@@ -103,7 +111,7 @@ def test_dense_posterior_is_the_formula() -> None:
 
 
 def test_unknown_names_list_the_valid_ones() -> None:
-    with pytest.raises(ValueError, match="step, memory, reading, demo, calls, judge"):
+    with pytest.raises(ValueError, match="step, memory, reading, demo, calls, judge, answers"):
         list(bench.measure(("speed",), bench.QUICK))
     with pytest.raises(ValueError, match="default, keeping"):
         replace(bench.QUICK, allocators=("mimalloc",)).checked()
