@@ -14,7 +14,7 @@ import torch
 
 from engine.bench import Options, machine
 from engine.bench.child import OtherLoad
-from engine.bench.training import measure_reading, measure_resuming, measure_training_step, random_corpus
+from engine.bench.training import measure_batches, measure_resuming, measure_training_step, random_corpus
 from engine.models import choose_device
 from engine.training.config import TrainConfig
 from engine.training.config_file import read_config
@@ -81,7 +81,7 @@ def main() -> None:
             saved = f"{cost.mib:,.0f} MiB saved in {cost.saving:.1f} s"
             print(f"checkpoint: {saved}, gone on with after {cost.resuming:.1f} s", flush=True)
         if "read" in parts:
-            rate = measure_reading(home / "read", 1 << 25, args.length, args.batch, 2.0)
+            rate = measure_batches(home / "read", 1 << 25, args.length, args.batch, 2.0)
             print(f"shards: {rate / 1e6:,.0f} M tokens/s in batches of {args.batch} windows of {args.length}")
 
 

@@ -112,7 +112,7 @@ def measure_resuming(config: TrainConfig, corpus: Corpus, home: Path, device: to
     return CheckpointCost(saved - began, time.perf_counter() - then, (home / "last.pt").stat().st_size / (1 << 20))
 
 
-def measure_reading(home: Path, tokens: int, length: int, rows: int, seconds: float) -> float:
+def measure_batches(home: Path, tokens: int, length: int, rows: int, seconds: float) -> float:
     """Return the tokens a second of batches of windows from shards of this many tokens."""
     home.mkdir(parents=True, exist_ok=True)
     piece = list(range(1 << 16))

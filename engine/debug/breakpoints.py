@@ -35,7 +35,7 @@ SHOWN = 64
 
 def _token(text: str, pieces: tuple[str, ...], characters: Characters | None) -> Condition:
     if len(text) > 2 and text[0] == text[-1] == "/":
-        pattern = patterns.compiled(text[1:-1])
+        pattern = patterns.safe_pattern(text[1:-1])
         return TokenMatches(text[1:-1], pieces=pieces, characters=characters, pattern=pattern)
     exact = len(text) > 2 and text[0] == text[-1] and text[0] in "\"'"
     made = TokenIs(text[1:-1] if exact else text, exact, pieces, characters)

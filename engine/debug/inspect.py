@@ -119,7 +119,7 @@ def _changed(frame: Frame, before: Frame | None, sample: int, position: int, add
     could = np.isin(frame.change[sample], kind.before)
     chance, total = float(plan[position]), float(np.where(could, plan, 0).sum(dtype=np.float64))
     share = chance / total if total > 0 else NAN
-    drawn = rng.uniform(rng.key(*address, Purpose.CHANGE), position)
+    drawn = rng.uniform(rng.address_key(*address, Purpose.CHANGE), position)
     could_count = int(np.count_nonzero(could))
     did = int(np.count_nonzero(frame.change[sample] == change))
     rule = _rule(frame, change, did, could_count)

@@ -82,7 +82,9 @@ def nats(step: int | NDArray[np.integer]) -> NDArray[np.float64]:
     return np.asarray(math.log(RUNS * SIDES * math.pi**2 / 6) + 2 * np.log(np.asarray(step) + 1.0))
 
 
-def divergence(seen: NDArray[np.float64] | float, expected: NDArray[np.float64] | float) -> NDArray[np.float64]:
+def bernoulli_divergence(
+    seen: NDArray[np.float64] | float, expected: NDArray[np.float64] | float
+) -> NDArray[np.float64]:
     """Return KL(seen || expected) of two Bernoulli distributions in nats; times n, Chernoff's exponent for n draws."""
     a, p = np.asarray(seen, np.float64), np.asarray(expected, np.float64)
     with np.errstate(all="ignore"):
@@ -104,7 +106,7 @@ def marginal_band(
     for side in (0, 1):
         for _ in range(40):
             middle = (inside[side] + outside[side]) / 2
-            keeps = divergence(middle, expected) <= limit
+            keeps = bernoulli_divergence(middle, expected) <= limit
             inside[side] = np.where(keeps, middle, inside[side])
             outside[side] = np.where(keeps, outside[side], middle)
     return inside[0], inside[1]
@@ -168,7 +170,7 @@ def marginal(step: LawInput) -> Iterator[Violation]:
     if not step.last.intact or frame.excess > 0 or not count:
         return
     seen, expected = float(step.now_masked.sum()) / count, min(max(1 - frame.alpha_s, 0.0), 1.0)
-    if count * float(divergence(seen, expected)) > step.surprise:
+    if count * float(bernoulli_divergence(seen, expected)) > step.surprise:
         least, most = (float(end[0]) for end in marginal_band(np.array([expected]), count, np.array([frame.index])))
         yield _broken(
             "marginal", step, "E[masked] / n = 1 - alpha_s",

@@ -16,7 +16,7 @@ _TOKEN = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\(\?:|\(\?i\)|\(\?|\{\d*,?\
 """an escape, a class, how a group opens, a repeat, or a single character"""
 
 
-def compiled(pattern: str) -> re.Pattern[str]:
+def safe_pattern(pattern: str) -> re.Pattern[str]:
     """Return the pattern, whose search in READ characters ends soon.  Raises ValueError that says what is not allowed.
 
     A repeat of a single character tries at most READ lengths, and each choice doubles the ways; repeats of groups and

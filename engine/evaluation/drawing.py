@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 import torch
 
-from engine.evaluation.model_rows import ends_of
+from engine.evaluation.model_rows import row_ends
 from engine.evaluation.plan import BETWEEN_STARTS, ENGINE, OVER_SIMPLEX, EvalPlan, Sampling
 from engine.evaluation.results import SampleLine, is_complete
 from engine.metrics.diversity import repetition
@@ -114,7 +114,7 @@ def _check_between_starts(model: TextModel, plan: Sampling) -> None:
         raise ValueError(f"{BETWEEN_STARTS} draws one token after another: leave out blocks and strides")
     if plan.length < 3:
         raise ValueError(f"{BETWEEN_STARTS} draws between two start tokens: --length 3 or more, not {plan.length}")
-    ends_of(model)
+    row_ends(model)
 
 
 def sample_line(model: TextModel, seed: int, sample: Sample) -> SampleLine:
@@ -144,7 +144,7 @@ def sample_fault(model: TextModel, plan: EvalPlan, prompt: Sequence[int], line: 
     if any(not 0 <= token < model.vocab_size or token in never or token == model.mask_id for token in ids):
         return "it holds a token that is no text of the model"
     between = plan.sampling.predictor == BETWEEN_STARTS
-    if between and {ids[0], ids[-1]} != {ends_of(model)[0]}:
+    if between and {ids[0], ids[-1]} != {row_ends(model)[0]}:
         return "it does not begin and end with the start token"
     if any(token not in (model.mask_id, there) for token, there in zip(prompt, ids[between:])):
         return "it does not hold the prompt"
@@ -206,7 +206,7 @@ def _samples_between_starts(
     failed: Callable[[AbandonedSample], None],
 ) -> Iterator[Sample]:
     """Yield samples of this engine: L - 2 drawn tokens between two start tokens, which are part of the sample."""
-    start = torch.tensor([ends_of(model)[0]])
+    start = torch.tensor([row_ends(model)[0]])
     for sample in _engine_samples(model, plan, prompt, numbers, width, failed):
         yield sample._replace(tokens=torch.cat((start, sample.tokens, start)))
 

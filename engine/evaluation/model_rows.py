@@ -67,7 +67,7 @@ def model_rows(
         raise ValueError(f"unknown layout of rows {layout!r}: choose {', '.join(LAYOUTS)}")
     length = min(model.max_length or MAX_LENGTH, MAX_LENGTH) if length is None else length
     _check(model, length, windows, limit)
-    start, end = ends_of(model)
+    start, end = row_ends(model)
     plain = tuple(text.translate(PLAIN) for text in texts.texts) if own else texts.texts
     begin, encode = None, _encoder(model)
     documents = [Document(text, texts.split, place) for text, place in zip(plain, texts.places)]
@@ -102,7 +102,7 @@ def _check(model: TextModel, length: int, windows: int | None, limit: int | None
             raise ValueError(f"{name} must be at least 1, not {value}")
 
 
-def ends_of(model: TextModel) -> tuple[int, int]:
+def row_ends(model: TextModel) -> tuple[int, int]:
     """Return the tokens that begin and end a text.  Raises ValueError if the tokenizer has none."""
     start, end = special(model.codec, STARTS), special(model.codec, ENDS)
     if end is None:

@@ -17,7 +17,7 @@ from engine.metrics.bounds import LOGITS, SUBS, NoisedBatch, noised_nats
 from engine.metrics.likelihood import BATCH
 from engine.metrics.rule_likelihood import DecodingRule, rule_scores
 from engine.models.protocol import Denoiser, device_of, never_drawn
-from engine.sampling.rng import Purpose, keys, uniforms
+from engine.sampling.rng import Purpose, keys_of, uniforms
 
 DRAWS = 128
 """Maskings of a continuation, as LLaDA's evaluation takes."""
@@ -77,7 +77,7 @@ def _masked_continuation(
 ) -> NoisedBatch:
     """Return the text [L] masked once for each of the draws, one in each of `of` equal cells of noise levels."""
     at, noise = (
-        torch.from_numpy(keys(seed, [number] * len(draws), draws, purpose))[:, None]
+        torch.from_numpy(keys_of(seed, [number] * len(draws), draws, purpose))[:, None]
         for purpose in (Purpose.TIME, Purpose.NOISE)
     )
     length = len(text) - given

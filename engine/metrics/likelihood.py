@@ -18,7 +18,7 @@ from engine.metrics.bounds import SMALLEST, SUBS, NoisedBatch, bound_of, noised_
 from engine.metrics.conventions import Conventions, conventions
 from engine.metrics.judge import OnBatch
 from engine.models.protocol import Denoiser, device_of
-from engine.sampling.rng import Purpose, keys, uniforms
+from engine.sampling.rng import Purpose, keys_of, uniforms
 from engine.system.callbacks import ignore
 
 BATCH = 8
@@ -135,7 +135,7 @@ def noise_levels(numbers: Sequence[int], total: int, times: int, seed: int) -> T
     cell = _cells(total, seed)[list(numbers)].double()
     drawn = []
     for time in range(times):
-        key = torch.from_numpy(keys(seed, numbers, [time] * len(numbers), Purpose.TIME))
+        key = torch.from_numpy(keys_of(seed, numbers, [time] * len(numbers), Purpose.TIME))
         drawn.append((time + (cell + uniforms(key, torch.zeros(1).long())) / total) / times)
     return torch.stack(drawn, -1)
 
@@ -143,7 +143,7 @@ def noise_levels(numbers: Sequence[int], total: int, times: int, seed: int) -> T
 @lru_cache(maxsize=2)
 def _cells(total: int, seed: int) -> Tensor:
     """Return a permutation of the sequences, long [total]; cached, as levels are drawn for a few rows at a time."""
-    order = uniforms(torch.from_numpy(keys(seed, range(total), [0] * total, Purpose.TIME)), torch.ones(1).long())
+    order = uniforms(torch.from_numpy(keys_of(seed, range(total), [0] * total, Purpose.TIME)), torch.ones(1).long())
     return order.argsort(stable=True).argsort()
 
 
@@ -152,7 +152,7 @@ def add_noise(
 ) -> NoisedBatch:
     """Return tokens, long [B, L], noised at levels, float64 [B] in [0, 1); masking: see `Conventions`."""
     length = tokens.shape[1]
-    key = torch.from_numpy(keys(seed, numbers, [time] * len(numbers), Purpose.NOISE))
+    key = torch.from_numpy(keys_of(seed, numbers, [time] * len(numbers), Purpose.NOISE))
     u = uniforms(key[:, None], torch.arange(length))
     if masking == "independent":
         t = share = SMALLEST + (1 - SMALLEST) * level

@@ -49,7 +49,7 @@ class Kind(IntEnum):
     MARK = 8
 
 
-def record(kind: Kind, payload: bytes) -> bytes:
+def pack_record(kind: Kind, payload: bytes) -> bytes:
     """Return a record as stored in the file; raises ValueError for one that no reader would take."""
     body = bytes((kind,)) + payload
     if len(body) > LARGEST:

@@ -32,7 +32,7 @@ from engine.recording.entries import (
     written,
 )
 from engine.recording.index import FORK, MOST_ENTRIES, PLACE
-from engine.recording.layout import NOWHERE, Kind, preamble, record
+from engine.recording.layout import NOWHERE, Kind, pack_record, preamble
 from engine.recording.recording import RecordedTrace, Recording
 from engine.recording.state import StoredState, encode_state
 from engine.records import Frame, Settings
@@ -172,9 +172,9 @@ class Recorder:
             if frame.edit is not None:
                 check_edit(frame.edit, self.recording.header)
             due = len(line) - (line.keys[-1] if line.keys else line.fork) >= KEY_EVERY
-            key = record(Kind.KEYFRAME, PLACE.pack(branch, len(line)) + encode_state(before)) if due else b""
+            key = pack_record(Kind.KEYFRAME, PLACE.pack(branch, len(line)) + encode_state(before)) if due else b""
             rows = self._rows(line) if due or self._waiting(line) * len(frame.tokens) >= MOST_ROWS else b""
-            self._write(settings + self._pieces(new) + rows + key + record(Kind.FRAME, payload))
+            self._write(settings + self._pieces(new) + rows + key + pack_record(Kind.FRAME, payload))
             line.curves.append(frame)
             self.recording.remember(line, frame, after)
 
@@ -188,7 +188,7 @@ class Recorder:
             if number >= MOST_ENTRIES:
                 raise ValueError(f"a recording holds {MOST_ENTRIES} branches at most")
             state = self.recording.at(self._line(parent).number, position)[1]
-            self._write(record(Kind.BRANCH, FORK.pack(number, parent, position) + encode_state(state)))
+            self._write(pack_record(Kind.BRANCH, FORK.pack(number, parent, position) + encode_state(state)))
             return number
 
     def mark(self, branch: int, position: int, label: str = "") -> None:
@@ -196,7 +196,7 @@ class Recorder:
         with self._lock:
             if not 0 <= position <= len(self._line(branch)):
                 raise ValueError(f"branch {branch} has no step {position} to mark")
-            self._write(record(Kind.MARK, pack(Mark(branch, position, label[:LONGEST_LABEL]))))
+            self._write(pack_record(Kind.MARK, pack(Mark(branch, position, label[:LONGEST_LABEL]))))
 
     # -- writing
 
@@ -232,7 +232,7 @@ class Recorder:
         if len(there) >= MOST_ENTRIES:
             raise ValueError(f"a recording holds {MOST_ENTRIES} different settings at most")
         data = SettingsEntry.of(settings).checked()
-        return len(there), record(Kind.SETTINGS, pack(data))
+        return len(there), pack_record(Kind.SETTINGS, pack(data))
 
     def _new(self, tokens: NDArray[np.int32]) -> NDArray[np.int64]:
         """Return the tokens whose texts the file lacks; raises ValueError for a token outside the vocabulary."""
@@ -246,7 +246,7 @@ class Recorder:
         if not len(new):
             return b""
         self._known[new] = True
-        return record(Kind.PIECES, pack(Pieces.of(new.tolist(), self._vocabulary, self._fragments)))
+        return pack_record(Kind.PIECES, pack(Pieces.of(new.tolist(), self._vocabulary, self._fragments)))
 
     def _waiting(self, line: BranchEntry) -> int:
         """Return the number of frames of a branch whose figures are not in the file."""
@@ -255,7 +255,7 @@ class Recorder:
     def _rows(self, line: BranchEntry) -> bytes:
         """Return the figures that the file lacks."""
         count = self._waiting(line)
-        return record(Kind.FIGURES, pack_rows(line, line.stored, count)) if count > 0 else b""
+        return pack_record(Kind.FIGURES, pack_rows(line, line.stored, count)) if count > 0 else b""
 
 
 def _begin(header: Header, start: RunStart) -> bytes:
@@ -266,9 +266,9 @@ def _begin(header: Header, start: RunStart) -> bytes:
     first = np.unique(start.tokens).tolist()
     return b"".join((
         preamble(),
-        record(Kind.HEADER, pack(written(header))),
-        record(Kind.BRANCH, FORK.pack(0, 0, 0) + encode_state(StoredState.start(start.tokens, start.locked))),
-        record(Kind.PIECES, pack(Pieces.of(first, header.model.pieces, header.model.fragments))),
+        pack_record(Kind.HEADER, pack(written(header))),
+        pack_record(Kind.BRANCH, FORK.pack(0, 0, 0) + encode_state(StoredState.start(start.tokens, start.locked))),
+        pack_record(Kind.PIECES, pack(Pieces.of(first, header.model.pieces, header.model.fragments))),
     ))  # fmt: skip
 
 

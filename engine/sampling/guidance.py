@@ -101,7 +101,7 @@ def certainty(
     if settings.eos_confidence == "as-published":
         ends = ends if settings.temperature == 0 else turn_ends_of(model)
         p = kernel.probabilities(logits, model.mask_id, never=(*never_drawn(model), *ends))
-        rest = kernel.describe(p, ids)
+        rest = kernel.summarize_rows(p, ids)
         others = Certainty(rest.current, rest.margin, rest.entropy, seen.logit, seen.quality)
         seen = Certainty(*(new.where(masks & ~old.isnan(), old) for new, old in zip(others, seen, strict=True)))
     last = (0.0, 0.0, math.log(model.vocab_size), -math.inf, -math.inf)

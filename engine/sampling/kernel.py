@@ -200,7 +200,7 @@ class RowSummary(NamedTuple):
     entropy: Tensor
 
 
-def describe(p: Tensor, tokens: Tensor) -> RowSummary:
+def summarize_rows(p: Tensor, tokens: Tensor) -> RowSummary:
     """Summarize distributions p [N, V]; `current` is the probability of the present tokens [N].
 
     Of equally probable tokens the one with the lowest id is the top.

@@ -98,7 +98,7 @@ class _TokenDraws:
         """Draw one token at every position, long [b, L], from weights q float64 [b, L, V] of some rows of the batch."""
         batch, length, _ = q.shape
         numbers = self.numbers[rows]
-        keys = torch.from_numpy(rng.keys(self.seed, numbers, [self.step] * batch, Purpose.TOKEN)).to(q.device)
+        keys = torch.from_numpy(rng.keys_of(self.seed, numbers, [self.step] * batch, Purpose.TOKEN)).to(q.device)
         positions = torch.arange(length, device=q.device).repeat(batch)
         address = kernel.Address(keys.repeat_interleave(length), positions)
         return kernel.inverse_cdf(q.flatten(0, 1), address).view(batch, length)

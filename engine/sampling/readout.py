@@ -184,7 +184,7 @@ class Readout:
                     continue
                 plain = kernel.probabilities(logits, self.model.mask_id, never=never_drawn(self.model))
                 p = self._distributions(settings, logits) if tempered else plain
-                seen = kernel.describe(p, tokens[here])
+                seen = kernel.summarize_rows(p, tokens[here])
                 moved = torch.full_like(p[:, 0], torch.nan) if last is None else self._moved(settings, p, last, here)
                 if "tilted" in reads:
                     at = chosen.sequence[here], chosen.position[here]
@@ -247,7 +247,7 @@ class Readout:
         return p if settings.top_p >= 1 else kernel.nucleus_top(p, settings.top_p, settings.nucleus)
 
     def _keys(self, state: SamplerState, steps: Sequence[int], purpose: Purpose = Purpose.TOKEN) -> Tensor:
-        return torch.from_numpy(rng.keys(self.seed, state.numbers, steps, purpose)).to(self.device)
+        return torch.from_numpy(rng.keys_of(self.seed, state.numbers, steps, purpose)).to(self.device)
 
     def _guided(
         self, settings: Settings, state: SamplerState, encoded: Callable[[Encoder, SamplerState], Tensor]

@@ -65,7 +65,7 @@ def mix(value: int) -> int:
     return value ^ (value >> 31)
 
 
-def key(*words: int) -> int:
+def address_key(*words: int) -> int:
     """Return the 64-bit key of an address."""
     state = 0
     for word in words:
@@ -78,11 +78,11 @@ def uniform(key: int, counter: int) -> float:
     return (mix(key + (counter + 1) * GOLDEN) >> 11) * 2.0**-53
 
 
-def keys(seed: int, samples: Sequence[int], steps: Sequence[int], purpose: Purpose) -> NDArray[np.int64]:
+def keys_of(seed: int, samples: Sequence[int], steps: Sequence[int], purpose: Purpose) -> NDArray[np.int64]:
     """Return the key of each (sample, step) pair, int64 [B]."""
     if len(samples) < MANY:
         pairs = zip(samples, steps, strict=True)
-        return np.array([_signed(key(seed, n, i, purpose)) for n, i in pairs], dtype=np.int64)
+        return np.array([_signed(address_key(seed, n, i, purpose)) for n, i in pairs], dtype=np.int64)
     state = np.zeros(len(samples), np.uint64)
     for words in ([seed] * len(samples), samples, steps, [purpose] * len(samples)):
         mixed = _mixed(np.array([word & WORD for word in words], np.uint64) + np.uint64(GOLDEN))

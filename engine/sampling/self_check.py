@@ -66,7 +66,7 @@ def _sameness(ids: list[int]) -> float:
 
 def _hidden(number: int, rate: float, length: int) -> Tensor:
     """Return bool [L]: the share `rate` of positions with the least uniforms, at least one."""
-    key = torch.from_numpy(rng.keys(0, [number], [0], Purpose.CHANGE))
+    key = torch.from_numpy(rng.keys_of(0, [number], [0], Purpose.CHANGE))
     order = rng.uniforms(key[:, None], torch.arange(length))[0].argsort()
     hidden = torch.zeros(length, dtype=torch.bool)
     hidden[order[: max(1, round(rate * length))]] = True

@@ -83,7 +83,7 @@ class Projection:
         return signs.masked_fill_(self.blank[:, None], 0.0)
 
 
-def packed(bits: Tensor) -> Tensor:
+def pack_bits(bits: Tensor) -> Tensor:
     """Map bool [N, V] to bytes uint8 [N, ceil(V / 8)], the first bit lowest."""
     bits = torch.nn.functional.pad(bits, (0, -bits.shape[1] % 8))
     return (bits.view(len(bits), -1, 8) * _powers(bits.device)).sum(-1, dtype=torch.uint8)
@@ -185,7 +185,7 @@ class SimplexReader:
             return top, top_p, kept
         if settings.temperature != 1:
             plain = kernel.probabilities(logits, self.model.mask_id, settings.temperature, never=never)
-        return top, top_p, packed(kernel.nucleus_top(plain, settings.top_p, settings.nucleus) > 0)
+        return top, top_p, pack_bits(kernel.nucleus_top(plain, settings.top_p, settings.nucleus) > 0)
 
     def _remembered(self, shown: Tensor, where: Tensor, chosen: ReadPositions, kept: Tensor) -> dict[str, Tensor]:
         """Return the projection of N positions as the memory that `Projection.of` reads, and the tokens shown."""
@@ -203,7 +203,7 @@ class SimplexReader:
         return (slice(i, i + at_once) for i in range(0, count, at_once))
 
     def _keys(self, state: SamplerState, steps: Sequence[int], purpose: Purpose) -> Tensor:
-        return torch.from_numpy(rng.keys(self.seed, state.numbers, steps, purpose)).to(self.device)
+        return torch.from_numpy(rng.keys_of(self.seed, state.numbers, steps, purpose)).to(self.device)
 
 
 def _end(state: SamplerState) -> int:

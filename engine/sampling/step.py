@@ -112,7 +112,7 @@ class Stepper:
         unmask, over = kernel.clamp(plan.unmask)
         remask, above = kernel.clamp(plan.remask)
         excess = torch.maximum((over * view.masked).amax(-1), (above * view.revealed).amax(-1))
-        keys = torch.from_numpy(rng.keys(self.seed, state.numbers, steps, Purpose.CHANGE)).to(self.device)
+        keys = torch.from_numpy(rng.keys_of(self.seed, state.numbers, steps, Purpose.CHANGE)).to(self.device)
         u = rng.uniforms(keys[:, None], torch.arange(state.tokens.shape[1], device=self.device))
         reveal, forget = view.masked & (u < unmask), view.revealed & (u < remask)
         if seen is None:
@@ -196,7 +196,7 @@ def view_of(
         view = replace(view, previous=memory.previous, memory=memory.own)
     if "noise" in reads_of(strategy):
         device = state.tokens.device
-        keys = torch.from_numpy(rng.keys(seed, state.numbers, steps, Purpose.RANK)).to(device)
+        keys = torch.from_numpy(rng.keys_of(seed, state.numbers, steps, Purpose.RANK)).to(device)
         positions, count = torch.arange(state.tokens.shape[1], device=device), strategy.uniforms()
         if count == 1:
             noise = rng.uniforms(keys[:, None], positions)

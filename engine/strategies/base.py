@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.records import Knob, KnobInfo, StrategyInfo
-from engine.strategies.schedules import linear, uniform_grid
+from engine.strategies.schedules import linear_alpha, uniform_grid
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -252,7 +252,7 @@ class Strategy:
 
     def alpha(self, t: Tensor) -> Tensor:
         """Return the clock: expected unmasked fraction at time t."""
-        return linear(t)
+        return linear_alpha(t)
 
     def grid(self, steps: int) -> NDArray[np.float64]:
         """Return the times visited for a given number of steps, descending from 1."""

@@ -23,7 +23,7 @@ LARGEST = 1 << 20
 """bytes of a file"""
 
 
-def load(path: str | PathLike[str], taken: Collection[str] = ()) -> type[Strategy]:
+def load_file(path: str | PathLike[str], taken: Collection[str] = ()) -> type[Strategy]:
     """Return the strategy that a Python file defines, as a class; the file is run.
 
     taken: names it may not have.  Raises StrategyError that says what is wrong and what would be valid, with the

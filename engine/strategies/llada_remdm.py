@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from engine.strategies.base import Plan, Strategy, View, knob
 from engine.strategies.ranking import count_of_steps, fixed_quota, highest, lowest, middle_first, share
-from engine.strategies.schedules import linear, loop, uniform_grid
+from engine.strategies.schedules import linear_alpha, loop, uniform_grid
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -60,7 +60,7 @@ class LladaRemdm(Strategy):
         return VERSIONS[self.version](self, view)
 
     def alpha(self, t: Tensor) -> Tensor:
-        return loop(t, T_ON, T_OFF, FILLED) if self.version == "loop" else linear(t)
+        return loop(t, T_ON, T_OFF, FILLED) if self.version == "loop" else linear_alpha(t)
 
     def grid(self, steps: int) -> NDArray[np.float64]:
         """Return the times; a loop takes two steps, four fifths of all at most."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from engine.strategies.base import Plan, Strategy, View, knob
 from engine.strategies.ranking import below, kept_masked, logarithm
-from engine.strategies.schedules import cosine, linear
+from engine.strategies.schedules import cosine, linear_alpha
 from engine.text.numbers import short
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ READ_BY = {
     "margin": frozenset({"committed"}),
     "random": frozenset({"noise"}),
 }
-KAPPA: dict[str, Callable[[Tensor], Tensor]] = {"linear": linear, "cosine": cosine}
+KAPPA: dict[str, Callable[[Tensor], Tensor]] = {"linear": linear_alpha, "cosine": cosine}
 
 
 @dataclass(frozen=True)

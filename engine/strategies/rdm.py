@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from engine.strategies.base import OwnMemory, Plan, Strategy, View, knob
 from engine.strategies.ranking import below, gumbel, kept_masked, logarithm
-from engine.strategies.schedules import cosine, linear
+from engine.strategies.schedules import cosine, linear_alpha
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-SCHEDULES: dict[str, Callable[[Tensor], Tensor]] = {"linear": linear, "cosine": cosine}
+SCHEDULES: dict[str, Callable[[Tensor], Tensor]] = {"linear": linear_alpha, "cosine": cosine}
 READ_BY = {
     "gumbel": frozenset({"committed", "drawn", "noised"}),
     "vanilla": frozenset({"committed", "drawn", "tempered"}),

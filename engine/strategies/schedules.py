@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def linear(t: Tensor) -> Tensor:
+def linear_alpha(t: Tensor) -> Tensor:
     """Return alpha_t = 1 - t."""
     return 1 - t
 

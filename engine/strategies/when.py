@@ -22,8 +22,8 @@ class When(NamedTuple):
 
 
 WHEN = {
-    "always": When(lambda k, t: t <= 1, lambda k, t: schedules.linear(t)),
-    "switch": When(lambda k, t: t < k.t_switch, lambda k, t: schedules.linear(t)),
+    "always": When(lambda k, t: t <= 1, lambda k, t: schedules.linear_alpha(t)),
+    "switch": When(lambda k, t: t < k.t_switch, lambda k, t: schedules.linear_alpha(t)),
     "loop": When(
         lambda k, t: (t <= k.t_on) & (t > k.t_off),
         lambda k, t: schedules.loop(t, k.t_on, k.t_off, k.alpha_on),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.sampling.rng import Purpose, keys, uniform_array
+from engine.sampling.rng import Purpose, keys_of, uniform_array
 from engine.sudoku.rules import BOX, CELLS, SIDE, UNITS, Cells
 from engine.sudoku.solver import Solver
 
@@ -23,9 +23,9 @@ def make_grids(seed: int, numbers: range) -> Iterator[Cells]:
     Cells are filled in random order, each with the first digit of a random order that leaves a solution.
     """
     solver = Solver()
-    order = uniform_array(keys(seed, numbers, [0] * len(numbers), Purpose.GRID), CELLS).argsort(-1)
+    order = uniform_array(keys_of(seed, numbers, [0] * len(numbers), Purpose.GRID), CELLS).argsort(-1)
     for number, cells in zip(numbers, order.tolist(), strict=True):
-        ranks = uniform_array(keys(seed, [number] * CELLS, range(1, CELLS + 1), Purpose.GRID), SIDE).argsort(-1) + 1
+        ranks = uniform_array(keys_of(seed, [number] * CELLS, range(1, CELLS + 1), Purpose.GRID), SIDE).argsort(-1) + 1
         yield _fill(solver, cells, ranks.tolist())
 
 

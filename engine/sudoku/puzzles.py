@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from engine.sampling.rng import Purpose, keys, uniform_array
+from engine.sampling.rng import Purpose, keys_of, uniform_array
 from engine.sudoku.grids import make_grids
 from engine.sudoku.rules import CELLS, EMPTY, Cells
 from engine.sudoku.solver import Solver, clues_of
@@ -51,7 +51,7 @@ def _emptied(seed: int, number: int, grid: Cells, fewest: int, most: int) -> Puz
     solver = Solver()
     solver.forbid(grid)
     for attempt in range(ATTEMPTS):
-        order = uniform_array(keys(seed, [number], [attempt], Purpose.CLUES), CELLS)[0].argsort()
+        order = uniform_array(keys_of(seed, [number], [attempt], Purpose.CLUES), CELLS)[0].argsort()
         clues = grid.copy()
         left = CELLS
         for cell in order.tolist():

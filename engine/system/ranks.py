@@ -124,7 +124,7 @@ def launched(environment: Mapping[str, str]) -> Layout:
     return Layout()
 
 
-def ranks(device: str, environment: Mapping[str, str], devices: int | None = None, nodes: int = 1) -> Ranks:
+def own_ranks(device: str, environment: Mapping[str, str], devices: int | None = None, nodes: int = 1) -> Ranks:
     """Return the rank of this process among those that share its work.
 
     device: auto, cpu or cuda.  devices: processes to start on this machine; None: as many as a launcher has

@@ -114,7 +114,7 @@ def data_digest(task: Any) -> str:
     return found.hexdigest()[:16]
 
 
-def digest(task: Any) -> str:
+def task_digest(task: Any) -> str:
     """Return a digest of a task's configuration."""
     config = json.dumps(task.dump_config(), sort_keys=True, default=str)
     return hashlib.sha256(config.encode()).hexdigest()[:16]

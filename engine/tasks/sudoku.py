@@ -94,7 +94,7 @@ def pose(limit: int | None) -> list[PosedPuzzle]:
     ]
 
 
-def digest() -> str:
+def puzzles_digest() -> str:
     """Return a digest of what decides the puzzles besides their number."""
     return hashlib.sha256(repr((TEST, BANDS)).encode()).hexdigest()[:16]
 

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 from engine.data.shards import OnPrepared, Prepared
 from engine.data.special_tokens import MASK
 from engine.files.checksums import is_whole, replace_checked
-from engine.sampling.rng import Purpose, keys
+from engine.sampling.rng import Purpose, keys_of
 from engine.sudoku.grids import copies, make_grids
 from engine.sudoku.puzzles import TRAINING, VALIDATION
 from engine.sudoku.rules import CELLS
@@ -55,7 +55,9 @@ class GridCorpus:
         grids = self.splits[split].reshape(-1, CELLS)
         seed = TRAINING if split == "train" else VALIDATION
         numbers = starts.tolist()
-        rows = copies(grids[starts % len(grids)] + np.uint8(1), keys(seed, numbers, [0] * len(numbers), Purpose.COPY))
+        rows = copies(
+            grids[starts % len(grids)] + np.uint8(1), keys_of(seed, numbers, [0] * len(numbers), Purpose.COPY)
+        )
         return rows.astype(np.int64)[:, :length] - 1
 
     def spread(self, split: str, length: int, count: int) -> np.ndarray:

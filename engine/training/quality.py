@@ -72,14 +72,14 @@ def train_head(
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, config.steps)
     for step in range(config.steps):
         some = text[torch.randint(kept, (config.batch,), generator=noise)]
-        hidden, right = judged(model, some, config.share, noise)
+        hidden, right = refilled(model, some, config.share, noise)
         loss = quality_loss(head, hidden, right)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
         done(step + 1, config.steps, float(loss.detach()))
-    found = [judged(model, part, config.share, noise) for part in torch.split(text[kept:], config.batch)]
+    found = [refilled(model, part, config.share, noise) for part in torch.split(text[kept:], config.batch)]
     return head.eval().requires_grad_(False), _report(head, *(torch.cat(part) for part in zip(*found, strict=True)))
 
 
@@ -89,7 +89,7 @@ def quality_loss(head: QualityHead, hidden: Tensor, right: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def judged(model: Denoiser, text: Tensor, share: float, noise: torch.Generator) -> tuple[Tensor, Tensor]:
+def refilled(model: Denoiser, text: Tensor, share: float, noise: torch.Generator) -> tuple[Tensor, Tensor]:
     """Mask a text [B, L], let the model fill in a share of the masks, and show the result to the model again.
 
     Returns what it gives of the positions filled in, hidden [N, D], and whether the text's token is there, bool [N].

@@ -102,9 +102,9 @@ class Described(CliCommand):
     """A command whose help has `{option}` for ranges, choices and defaults of `remdm_tui.cli.option_help`."""
 
     def get_help(self, ctx: Any) -> str:
-        from remdm_tui.cli.option_help import facts
+        from remdm_tui.cli.option_help import help_values
 
-        texts = facts()
+        texts = help_values()
         for parameter in self.params:
             text = getattr(parameter, "help", None)
             if text:

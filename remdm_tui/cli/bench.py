@@ -56,10 +56,10 @@ def bench(
     as_json: Json = False,
 ) -> None:
     """Measure the sampler's step against the dense one, or all schemes against each other with --timing-table."""
-    from remdm_tui.commands.bench import run, timing
+    from remdm_tui.commands.bench import print_timing, run
 
     if timing_table:
-        timing(
+        print_timing(
             count=count, length=length, steps=steps or (), batch=batch, samples=timed_samples, timed_steps=timed_steps,
             processor=processor_time, quick=quick, as_json=as_json, dtype=dtype[0] if dtype else "float32",
             device=device or "cpu", threads=threads, seed=seed,

@@ -14,7 +14,7 @@ from remdm_tui.settings.knobs import span
 from remdm_tui.settings.watch_options import DEFAULT_STRATEGY, WatchOptions
 
 
-def facts() -> dict[str, str]:
+def help_values() -> dict[str, str]:
     """Return the text for `{name}` in help texts, by name of the option."""
     defaults = {field.name: field.default for choice in (WatchOptions, ModelChoice) for field in fields(choice)}
     defaults["model"] = defaults["name"]

@@ -73,7 +73,7 @@ def run(
         console.print(_table(part, bench.PARTS[part].summary, list(group)))
 
 
-def timing(
+def print_timing(
     *,
     count: int = 64,
     length: int = 1024,

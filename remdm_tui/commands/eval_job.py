@@ -82,7 +82,7 @@ class EvalRunner:
                 notes=[*filter(None, [self._references.note, model.recovered])],
             )  # fmt: skip
             for progress in job.run():
-                self._reporter.progress(status_of(progress))
+                self._reporter.progress(sampling_status(progress))
             return job.results
 
     def print(self, results: Results, home: Path) -> bool:
@@ -178,7 +178,7 @@ class EvalRunner:
         return None if judge is None else self._model.fingerprint(self._judges.files(judge))
 
 
-def status_of(progress: EvalProgress) -> Status:
+def sampling_status(progress: EvalProgress) -> Status:
     """Return the engine's progress with the running figures in words, gen PPL never without entropy."""
     figures = []
     if progress.tokens_per_second:

@@ -66,7 +66,7 @@ class SudokuRunner(AnswerRunner):
     def plan(self, options: WatchOptions, model: TextModel, record: PlannedModel) -> TaskPlan:
         from engine.sudoku.rules import CELLS, LAYOUT, no_sudoku
         from engine.tasks.plan import SUDOKU, TaskPlan, TaskSettings
-        from engine.tasks.sudoku import digest
+        from engine.tasks.sudoku import puzzles_digest
 
         if model.info.layout != LAYOUT:
             raise ValueError(no_sudoku(model.name))
@@ -77,7 +77,7 @@ class SudokuRunner(AnswerRunner):
         settings = TaskSettings(
             names=(SUDOKU,),
             sources=(SUDOKU,),
-            digests={SUDOKU: digest()},
+            digests={SUDOKU: puzzles_digest()},
             data={},
             harness="",
             draws=0,

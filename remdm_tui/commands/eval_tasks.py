@@ -106,7 +106,7 @@ class AnswerRunner(ABC):
 
     def show_progress(self, progress: TaskProgress) -> None:
         """Show how far the items are answered."""
-        self._reporter.progress(status_of(progress))
+        self._reporter.progress(answering_status(progress))
 
     def print(self, results: TaskResults, home: Path) -> bool:
         """Print results on standard output; return whether an item has no answer."""
@@ -165,7 +165,7 @@ class TaskRunner(AnswerRunner):
 
     def plan(self, options: WatchOptions, model: TextModel, record: PlannedModel) -> TaskPlan:
         from engine.metrics.continuation import DRAWS
-        from engine.tasks.loading import data_digest, digest, harness_version, source
+        from engine.tasks.loading import data_digest, harness_version, source, task_digest
         from engine.tasks.plan import TaskPlan, TaskSettings
 
         if options.chat and model.loaded.chat is None:
@@ -173,7 +173,7 @@ class TaskRunner(AnswerRunner):
         chosen = self._settings
         settings = TaskSettings(
             names=tuple(self._tasks), sources=tuple(map(source, chosen.names)),
-            digests={name: digest(task) for name, task in self._tasks.items()},
+            digests={name: task_digest(task) for name, task in self._tasks.items()},
             data={name: data_digest(task) for name, task in self._tasks.items()},
             harness=harness_version(), draws=chosen.draws or DRAWS, num_fewshot=chosen.num_fewshot,
             chat=options.chat, multiturn=chosen.multiturn, system_prompt=chosen.system_prompt, limit=chosen.limit,
@@ -205,7 +205,7 @@ def sampling_of(options: WatchOptions, model: TextModel) -> Sampling:
     )  # fmt: skip
 
 
-def status_of(progress: TaskProgress) -> Status:
+def answering_status(progress: TaskProgress) -> Status:
     """Return the progress with the figures so far."""
     figures = []
     if progress.judged:

@@ -73,10 +73,10 @@ def run(run_arguments: RunArguments, arguments: EvalArguments) -> int:
 
 
 def _evaluate(combinations: Sequence[Combination], arguments: EvalArguments, reporter: Reporter, resume: str) -> int:
-    from engine.system.ranks import RankLostError, ranks
+    from engine.system.ranks import RankLostError, own_ranks
 
     status, homes = 0, []
-    process = ranks(combinations[0].arguments.device or "auto", os.environ, arguments.devices, arguments.nodes)
+    process = own_ranks(combinations[0].arguments.device or "auto", os.environ, arguments.devices, arguments.nodes)
     trusted = combinations[0].arguments.trust_remote_code
     runner = _runner(arguments, process, reporter if process.rank == 0 else Silent(), trusted)
     try:

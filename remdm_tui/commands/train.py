@@ -62,7 +62,7 @@ def run(
             from engine.models import choose_device
             from engine.training.workers import workers
 
-            check_data(config, data)
+            check_training_data(config, data)
             default = choose_device(device or "auto")
             team = workers(device or "auto", os.environ, devices, nodes, config.run.strategy)
         if export_only:
@@ -157,7 +157,7 @@ def prepared(
     return Trainer(config, corpus(ignore, ignore), out, device, team, changed=changed)
 
 
-def check_data(config: TrainConfig, data: Sequence[Path]) -> None:
+def check_training_data(config: TrainConfig, data: Sequence[Path]) -> None:
     """Raise ValueError for a run without data, or with some that it does not read."""
     if config.data.generated is not None and data:
         raise ValueError(f"this configuration generates its data ({config.data.generated}): leave out --data")

@@ -92,7 +92,7 @@ class TrainingReport:
 
     def sample(self, step: int, text: str) -> None:
         """Report a text that the model wrote after a step."""
-        shown = printable(" ".join(text.split()))[:SAMPLE_LENGTH]
+        shown = without_controls(" ".join(text.split()))[:SAMPLE_LENGTH]
         self._text = Text.assemble((f"after step {step:,}  ", "dim"), shown)
         line = f"after step {step}: {shown}"
         self._reporter.progress(Status(STAGE, text=line, is_due=True, picture=self._panel))
@@ -167,6 +167,6 @@ def step_figures(reading: ProgressReading) -> str:
     )
 
 
-def printable(text: str) -> str:
+def without_controls(text: str) -> str:
     """Return the text with a space for every character that would move a cursor or ring a bell."""
     return "".join(c if c.isprintable() else " " for c in text)

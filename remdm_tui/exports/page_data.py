@@ -205,7 +205,7 @@ def _whys(request: ExportRequest, before: int, position: int) -> list[Any]:
     header = request.recording.header
     # clean-ups and edits throw no flips
     step = frame.index - _without_flips(request, position)
-    key = rng.key(header.seed, header.run.first + sample, step, Purpose.CHANGE)
+    key = rng.address_key(header.seed, header.run.first + sample, step, Purpose.CHANGE)
     draws = [_short(float(rng.uniform(key, at))) for at in events]
     chances = [
         _chances(frame.unmask[sample], change == Change.REVEALED),

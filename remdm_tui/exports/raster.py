@@ -106,7 +106,7 @@ class Raster:
         cell = Image.new("L", (width, self._height))
         draw = ImageDraw.Draw(cell)
         if BRAILLE <= ord(c) < BRAILLE + 256:
-            for x, y in dots(ord(c) - BRAILLE):
+            for x, y in braille_dots(ord(c) - BRAILLE):
                 left, top = round((x + 0.5) * width / 2 - 1), round((y + 0.5) * self._height / 4 - 1)
                 draw.rectangle((left, top, left + 1, top + 1), fill=255)
         else:
@@ -128,7 +128,7 @@ def has_glyph(font: Font, c: str) -> bool:
     return c.isascii() or c.isspace() or bytes(font.getmask(c)) != bytes(font.getmask(NO_CHARACTER))
 
 
-def dots(pattern: int) -> list[tuple[int, int]]:
+def braille_dots(pattern: int) -> list[tuple[int, int]]:
     """Return columns and rows of the dots of a braille pattern."""
     places = [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (0, 3), (1, 3)]
     return [place for bit, place in enumerate(places) if pattern >> bit & 1]

@@ -12,7 +12,7 @@ from engine.records import Change
 from engine.sampling.trace import Record
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.exports import ExportRequest
-from remdm_tui.render.canvas import canvas, judged, title
+from remdm_tui.render.canvas import canvas, marked_grid, title
 from remdm_tui.render.grid_face import GridFace
 from remdm_tui.render.palette import Palette, palette
 from remdm_tui.render.text_layout import TokenTexts
@@ -84,7 +84,7 @@ class Scene:
         if face is None:
             page = typeset(now, now.change, self.type_, self.columns)
         else:
-            now = judged(now, face.layout, None)
+            now = marked_grid(now, face.layout, None)
             page = typeset_grid(now, now.change, self.type_, replace(face, indent=0))
         styles = styles_of(self.looks)
         runs = [(text, styles[code]) for text, code in zip(page.texts, page.codes, strict=True)]

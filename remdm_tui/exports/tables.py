@@ -19,7 +19,7 @@ TAIL = ("network_calls", "excess", "strategy", *SHARED, "knobs", "edit")
 
 def csv(request: ExportRequest) -> None:
     """Write the table as CSV. Raises OSError."""
-    columns = table(request)
+    columns = figure_columns(request)
     with request.out.open("w", encoding="utf-8", newline="") as file:
         rows = writer(file, lineterminator="\n")
         rows.writerow(columns)
@@ -41,10 +41,10 @@ def parquet(request: ExportRequest) -> None:
         files: Any = import_module("pyarrow.parquet")
     except ImportError:
         raise ValueError("Parquet needs the package pyarrow: install it, or export csv") from None
-    files.write_table(arrow.table(table(request)), request.out)
+    files.write_table(arrow.table(figure_columns(request)), request.out)
 
 
-def table(request: ExportRequest) -> dict[str, list[Any]]:
+def figure_columns(request: ExportRequest) -> dict[str, list[Any]]:
     """Return the columns by name, [steps] each; `step` is the position after a frame, from 1."""
     trace = request.trace
     columns: dict[str, list[Any]] = {name: [] for name in (*HEAD, *TAIL)}

@@ -63,10 +63,10 @@ def read_configuration(bindings: Sequence[Binding], path: Path | None = None) ->
         message = str(error).removeprefix(f"{path} is ")
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else message
         return Configuration(problems=(f"{path} cannot be read: {reason}",))
-    return parse(written, bindings)
+    return parse_configuration(written, bindings)
 
 
-def parse(written: Mapping[str, Any], bindings: Sequence[Binding]) -> Configuration:
+def parse_configuration(written: Mapping[str, Any], bindings: Sequence[Binding]) -> Configuration:
     """Return the configuration of a parsed file."""
     values: dict[str, Any] = {}
     problems: list[str] = []

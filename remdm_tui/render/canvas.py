@@ -37,7 +37,7 @@ def drafted(drafts: Drafts, length: int) -> NDArray[np.int32]:
     return tokens
 
 
-def judged(now: Canvas, layout: GridLayout, solution: NDArray[np.integer] | None) -> Canvas:
+def marked_grid(now: Canvas, layout: GridLayout, solution: NDArray[np.integer] | None) -> Canvas:
     """Return the canvas of a grid with its repeated tokens marked, and those that differ from a solution [L]."""
     shown = ~np.isin(now.change, HIDDEN)
     wrong = None if solution is None else shown & (now.tokens != solution[: len(now.tokens)])

@@ -38,7 +38,7 @@ class NoPlots(ValueError):
     """matplotlib is not installed; the message says how to install it."""
 
 
-def check_installed() -> None:
+def check_matplotlib() -> None:
     """Raise NoPlots if matplotlib is missing."""
     try:
         import matplotlib  # noqa: F401
@@ -48,7 +48,7 @@ def check_installed() -> None:
 
 def pictures(panels: Sequence[Panel], looks: Sequence[SeriesStyle], names: Sequence[str]) -> dict[str, bytes]:
     """Return all panels side by side over one legend, as `png` and `svg`. Raises NoPlots."""
-    check_installed()
+    check_matplotlib()
     with _settings():
         from matplotlib.figure import Figure
 
@@ -70,7 +70,7 @@ def _saved(figure: Figure, kind: str) -> bytes:
 
 def panel_svg(panel: Panel, looks: Sequence[SeriesStyle], names: Sequence[str]) -> str:
     """Return one panel as an SVG document without background or legend, in INK. Raises NoPlots."""
-    check_installed()
+    check_matplotlib()
     with _settings():
         from matplotlib.figure import Figure
 
@@ -85,7 +85,7 @@ def panel_svg(panel: Panel, looks: Sequence[SeriesStyle], names: Sequence[str]) 
 
 def legend_svg(panels: Sequence[Panel], looks: Sequence[SeriesStyle], names: Sequence[str]) -> str:
     """Return the legend alone as an SVG document. Raises NoPlots."""
-    check_installed()
+    check_matplotlib()
     with _settings():
         from matplotlib.figure import Figure
 
@@ -191,7 +191,7 @@ def _names(axes: Axes, panel: Panel, looks: Sequence[SeriesStyle]) -> list[Annot
     """Write the name of each line behind its last setting, and return the names."""
     return [
         axes.annotate(
-            short(line.name), (line.dots[-1].x, line.dots[-1].y.value), xytext=(9, 0), textcoords="offset points",
+            short_name(line.name), (line.dots[-1].x, line.dots[-1].y.value), xytext=(9, 0), textcoords="offset points",
             color=looks[line.number].light, fontsize=NAME_SIZE, va="center", annotation_clip=False,
         )
         for line in panel.lines
@@ -203,17 +203,17 @@ def _move_apart(axes: Axes, names: list[Annotation], points: float) -> None:
     places = {name: axes.transData.transform(name.xy)[1] * points for name in names}
     names.sort(key=lambda name: places[name])
     bottom, top = axes.bbox.y0 * points, axes.bbox.y1 * points
-    targets = spread([places[name] for name in names], NAME_SIZE * 1.25, bottom, top)
+    targets = spread_apart([places[name] for name in names], NAME_SIZE * 1.25, bottom, top)
     for name, place in zip(names, targets, strict=True):
         name.set_position((9, place - places[name]))
 
 
-def short(name: str, most: int = LONG) -> str:
+def short_name(name: str, most: int = LONG) -> str:
     """Return the name, shortened to `most` characters."""
     return name if len(name) <= most else name[: most - 1] + "…"
 
 
-def spread(places: Sequence[float], gap: float, low: float, high: float) -> list[float]:
+def spread_apart(places: Sequence[float], gap: float, low: float, high: float) -> list[float]:
     """Return ascending places moved so that neighbours are a gap apart, within [low, high] if they fit."""
     groups: list[tuple[float, int]] = []
     for place in places:
@@ -242,7 +242,7 @@ def _handles(
         Line2D([], [], color=look.light, marker=look.marker, markersize=5, linestyle=(0, look.dashes or (1, 0)))
         for look in looks
     ]
-    labels = [short(name, 2 * LONG) for name in names]
+    labels = [short_name(name, 2 * LONG) for name in names]
     if ringed(panels):
         ring = Line2D([], [], color=RIBBON, linewidth=3.5)
         ring.set(marker="o", markersize=10, markerfacecolor="none", markeredgecolor=INK)

@@ -30,7 +30,7 @@ def show_report(report: ReportDocument, console: Console, axes: Sequence[str] = 
 
 def print_sentence(console: Console, sentence: str, warning: bool = False) -> None:
     """Print a sentence; a warning has a mark that is visible without colour."""
-    shown = encodable(sentence, is_ascii(console))
+    shown = as_shown(sentence, is_ascii(console))
     text = Text.assemble(("! ", "bold yellow"), shown) if warning else Text(shown)
     console.print(text, highlight=False)
 
@@ -51,9 +51,9 @@ def _section(console: Console, section: Section, axes: Sequence[str]) -> None:
     for sentence in section.reading:
         print_sentence(console, sentence)
     if section.conventions_title:
-        console.print(Text(f"\n{encodable(section.conventions_title, ascii_only)}", style="bold"))
+        console.print(Text(f"\n{as_shown(section.conventions_title, ascii_only)}", style="bold"))
     for sentence in section.conventions:
-        console.print(Padding(Text(f"- {encodable(sentence, ascii_only)}"), (0, 0, 0, 1)), highlight=False)
+        console.print(Padding(Text(f"- {as_shown(sentence, ascii_only)}"), (0, 0, 0, 1)), highlight=False)
     if section.lint is not None:
         _lint(console, section.lint)
 
@@ -61,11 +61,11 @@ def _section(console: Console, section: Section, axes: Sequence[str]) -> None:
 def _lint(console: Console, table: Table) -> None:
     """Print the findings as sentences, which wrap better than cells."""
     ascii_only = is_ascii(console)
-    console.print(Text(f"\n{table.title}: {encodable(table.note, ascii_only)}", style="bold"), highlight=False)
+    console.print(Text(f"\n{table.title}: {as_shown(table.note, ascii_only)}", style="bold"), highlight=False)
     for row in table.rows:
         check, where, figure, threshold, finding, advice = (cell.text for cell in row)
         print_sentence(console, f"{check} ({figure}; threshold {threshold}), {where}: {finding}.", warning=True)
-        console.print(Padding(Text(encodable(advice, ascii_only)), (0, 0, 0, 2)), highlight=False)
+        console.print(Padding(Text(as_shown(advice, ascii_only)), (0, 0, 0, 2)), highlight=False)
 
 
 def _facts(section: Section, ascii_only: bool) -> Grid:
@@ -73,14 +73,14 @@ def _facts(section: Section, ascii_only: bool) -> Grid:
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column(overflow="fold")
     for name, value in section.facts:
-        grid.add_row(Text(encodable(name, ascii_only)), Text(encodable(value, ascii_only)))
+        grid.add_row(Text(as_shown(name, ascii_only)), Text(as_shown(value, ascii_only)))
     return grid
 
 
 def _table(table: Table, console: Console) -> None:
     """Print every column if all fit without breaking a line, else the core ones."""
     ascii_only = is_ascii(console)
-    title, note = encodable(table.title, ascii_only), encodable(table.note, ascii_only)
+    title, note = as_shown(table.title, ascii_only), as_shown(table.note, ascii_only)
     console.print(Text.assemble("\n", (title, "bold"), (f"\n{note}" if note else "", "dim")))
     grid = _grid(table, ascii_only)
     fits = Measurement.get(console, console.options.update(max_width=WIDEST), grid).maximum <= console.width
@@ -100,11 +100,11 @@ def _grid(table: Table, ascii_only: bool) -> Grid:
 
 def _cell(cell: Cell, ascii_only: bool) -> Text:
     # without a space inside, an interval that does not fit goes to a line of its own
-    spread = encodable(cell.spread.replace(", ", "–"), ascii_only)
-    return Text.assemble(encodable(cell.text, ascii_only), (f" {spread}" if spread else "", "dim"))
+    spread = as_shown(cell.spread.replace(", ", "–"), ascii_only)
+    return Text.assemble(as_shown(cell.text, ascii_only), (f" {spread}" if spread else "", "dim"))
 
 
-def encodable(text: str, ascii_only: bool) -> str:
+def as_shown(text: str, ascii_only: bool) -> str:
     """Return the text as the terminal can show it."""
     return sanitize(text.replace("±", "+-"), cells=True, ascii_only=True) if ascii_only else text
 
@@ -118,7 +118,7 @@ def _plot(console: Console, plot: Plot, section: Section) -> None:
     for start in range(0, len(drawn_panels), across):
         grid.add_row(*pictures[start : start + across])
     console.print(grid)
-    names = [encodable(name, is_ascii(console)) for name in section.names]
+    names = [as_shown(name, is_ascii(console)) for name in section.names]
     console.print(legend_line(names, style), highlight=False)
     if any(COLLISION in picture.plain for picture in pictures):
         console.print(Text(f"  {COLLISION}  several series in one place"), highlight=False)

@@ -43,7 +43,7 @@ class Commander:
         self._screen.app.push_screen(
             BottomLine(
                 c.SIGN, self.run, self._history, ascii_only=self._controls.options.ascii,
-                describe=lambda text: c.describe(text, self.known()),
+                describe=lambda text: c.describe_line(text, self.known()),
                 complete=lambda text: c.complete(text, self.known()),
             )
         )  # fmt: skip

@@ -43,7 +43,7 @@ class HelpRow(NamedTuple):
     id: str = ""
 
 
-def group_of(name: str) -> str:
+def key_group(name: str) -> str:
     """Return the group of a key."""
     return next((group for group, names in GROUPS.items() if name in names.split()), "application")
 
@@ -77,7 +77,7 @@ class HelpScreen(ListDialog[str | None]):
     def _sections(self) -> list[tuple[str, list[HelpRow]]]:
         by_group: dict[str, list[HelpRow]] = {name: [] for name in (f"Keys of the {self._panel}", *GROUPS)}
         for name, key, what, more in self._keys:
-            group = f"Keys of the {self._panel}" if name in self._own else group_of(name)
+            group = f"Keys of the {self._panel}" if name in self._own else key_group(name)
             by_group[group].append(HelpRow(key, what, more, id=name))
         tokens = [HelpRow(look.fill * 3 or "word", look.name) for look in self._colours.looks.values()]
         tokens += [

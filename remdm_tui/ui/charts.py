@@ -67,7 +67,7 @@ def reveal_confidence(frame: Frame, sample: int) -> float:
     return float(fresh.mean(dtype=np.float64)) if len(fresh) else float("nan")
 
 
-def edited(frame: Frame, sample: int) -> float:
+def edited_tokens(frame: Frame, sample: int) -> float:
     """Return how many tokens a step replaced."""
     return float(frame.count(Change.EDITED, sample))
 
@@ -117,7 +117,7 @@ class LostTokens:
     """The tokens that each step remasked or edited, of a few records."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._edited = CurveReader(edited, clock)
+        self._edited = CurveReader(edited_tokens, clock)
 
     @property
     def whole(self) -> bool:
@@ -134,7 +134,7 @@ class LostTokens:
         return lost
 
 
-def columns_of(record: Record, sample: int, names: Sequence[str]) -> dict[str, Curve]:
+def curve_columns(record: Record, sample: int, names: Sequence[str]) -> dict[str, Curve]:
     """Return curves of a record, all of as many steps: the thread that listens to the engine appends meanwhile."""
     found = {name: record.curves.column(name, sample) for name in names}
     steps = min(map(len, found.values()))
@@ -154,7 +154,7 @@ def charts(
     bands: computes the band of chance, where there is one; revealed: `reveal_confidence` of it, as far as read.
     """
     length = int((~trace.start.locked[sample]).sum())
-    columns = columns_of(trace, sample, ("masked", "expected", "remasked", "calls", "confidence"))
+    columns = curve_columns(trace, sample, ("masked", "expected", "remasked", "calls", "confidence"))
     confidence = columns.pop("confidence")
     at = {name: float(column[position - 1]) if position else 0.0 for name, column in columns.items()}
     masked = columns["masked"] / max(length, 1)
@@ -212,7 +212,7 @@ def overlays(
     batch, length = start.tokens.shape
     total = float(max(1, max(total_steps(record) for _, record, _ in panes)))
     names = ("masked", "calls", "entropy", "confidence")
-    by_pane = {letter: columns_of(record, sample, names) for letter, record, _ in panes}
+    by_pane = {letter: curve_columns(record, sample, names) for letter, record, _ in panes}
     columns = {name: {letter: found[name] for letter, found in by_pane.items()} for name in names}
     open_ = int((~start.locked[sample]).sum())
     # calls are counted over the whole batch

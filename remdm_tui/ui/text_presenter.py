@@ -11,7 +11,7 @@ from engine.debug.findings import Drafts
 from engine.records import ModelInfo
 from engine.sampling.trace import Record
 from engine.text.counts import counted
-from remdm_tui.render.canvas import canvas, drafted, judged
+from remdm_tui.render.canvas import canvas, drafted, marked_grid
 from remdm_tui.render.plate_modes import entropy_levels
 from remdm_tui.screens.panels.panes import PanesPanel
 from remdm_tui.screens.watch import WatchScreen
@@ -85,7 +85,9 @@ class TextPresenter:
                 different = session.debug.branches.different(position) if pane is None else group.different(pane)
                 drawing = replace(canvas(record, position, sample, different), levels=levels)
                 if session.model is not None and session.model.layout is not None:
-                    drawing = judged(drawing, session.model.layout, self._solution(session.model, record, position))
+                    drawing = marked_grid(
+                        drawing, session.model.layout, self._solution(session.model, record, position)
+                    )
                 if drafts is not None and session.debug.drafts.overlay:
                     drawing = replace(drawing, drafts=drafted(drafts, len(drawing.tokens)))
                 if searching and session.model is not None:

@@ -22,7 +22,7 @@ def bookmarked_positions(marks: Iterable[Mark], branches: Sequence[Branch], bran
     return tuple(sorted({mark.position for mark in marks if mark.position <= limits.get(mark.branch, -1)}))
 
 
-def neighbour(positions: Sequence[int], position: int, by: int) -> int | None:
+def next_bookmark(positions: Sequence[int], position: int, by: int) -> int | None:
     """Return the next marked position after (by > 0) or before this one; None beyond the last."""
     if by > 0:
         return min((one for one in positions if one > position), default=None)

@@ -127,7 +127,7 @@ def complete(text: str, known: Vocabulary) -> tuple[str, ...]:
     return tuple(f"{word} {one}" for one in found if one.startswith(argument))
 
 
-def describe(text: str, known: Vocabulary) -> str:
+def describe_line(text: str, known: Vocabulary) -> str:
     """Return what the line expects after what was typed."""
     word, _ = _split(text)
     word = word.partition("=")[0]

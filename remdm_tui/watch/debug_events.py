@@ -23,7 +23,7 @@ from remdm_tui.watch.transitions import (
     failed,
     mark_uneven,
     pause,
-    seek,
+    pause_at,
     show_failure,
     show_notice,
     stop_at_hits,
@@ -67,7 +67,7 @@ def _law_broken(state: SessionState, out: Commands, violation: Violation, branch
         out.append(c.SelectSuspect(violation))
     if stops:
         state = catch_up(replace(state, stopped_laws=state.stopped_laws | {violation.law}))
-        state = mark_uneven(seek(replace(state, lead=0), violation.step))
+        state = mark_uneven(pause_at(replace(state, lead=0), violation.step))
     return _show_law(state, violation)
 
 
@@ -109,4 +109,4 @@ def _strategy_failed(state: SessionState, out: Commands, event: wire.StrategyFai
         return failed(state, f"{failure.reason}\n{failure.detail}".rstrip(), loaded=state.loaded)
     # notices about the previous version no longer hold
     state = replace(show_failure(state, failure), lead=0, notice=Notice())
-    return seek(catch_up(state), event.step) if event.step >= 0 else state
+    return pause_at(catch_up(state), event.step) if event.step >= 0 else state

@@ -232,7 +232,7 @@ def matches(
     shown = ["\0" if hidden else text for text, hidden in zip(texts, np.isin(change, HIDDEN), strict=True)]
     covered = np.zeros(len(shown), bool)
     if len(text) > 2 and text[0] == text[-1] == "/":
-        pattern = patterns.compiled(text[1:-1])
+        pattern = patterns.safe_pattern(text[1:-1])
         spans = [(i, i) for i, piece in enumerate(shown) if piece != "\0" and patterns.found(pattern, piece)]
     else:
         spans = _spans(text.casefold(), [piece.casefold() for piece in shown])

@@ -37,9 +37,9 @@ from remdm_tui.watch.transitions import (
     leave,
     open_model,
     pause,
+    pause_at,
     relaunch,
     revive,
-    seek,
     show_notice,
     stop_at_hits,
     use_run,
@@ -209,7 +209,7 @@ def _tick(state: SessionState, out: Commands, seconds: float) -> SessionState:
         state = _count_down(state, out, state.phase, seconds)
     state = catch_up(state)
     if state.lead and state.recorded >= state.lead:
-        state = replace(seek(state, state.lead), lead=0)
+        state = replace(pause_at(state, state.lead), lead=0)
     start, known = state.player.position, state.player.recorded
     player, demand = playing.tick(state.player, seconds)
     state = replace(state, player=player)

@@ -41,14 +41,14 @@ def hint(state: SessionState, text: str) -> SessionState:
     return show_notice(state, text, "hint")
 
 
-def seek(state: SessionState, position: int) -> SessionState:
+def pause_at(state: SessionState, position: int) -> SessionState:
     """Pause at a position."""
     return replace(state, player=playing.seek(state.player, position))
 
 
 def pause(state: SessionState, reason: str, ends: tuple[Fact, ...] = ("run", "phase", "plays")) -> SessionState:
     """Pause and show why."""
-    return show_notice(seek(state, state.player.position), reason, ends=ends)
+    return show_notice(pause_at(state, state.player.position), reason, ends=ends)
 
 
 def catch_up(state: SessionState, ended: bool | None = None) -> SessionState:
@@ -157,7 +157,7 @@ def stop_at_hits(state: SessionState, out: Commands, hits: Sequence[Hit], branch
     """Pause at the frame of a branch that hit breakpoints, select the first token that did, and list them."""
     if not hits:
         return state
-    state = mark_uneven(seek(replace(state, lead=0), hits[0].step))
+    state = mark_uneven(pause_at(replace(state, lead=0), hits[0].step))
     if branch == (state.panes.focus if state.panes.panes else state.branch):
         # positions are those of the first sample that is named
         first = next((hit for hit in hits if hit.positions), hits[0])

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from engine import bench
 from engine.bench.timing import SCHEMES
-from remdm_tui.commands.bench import PARTS, run, timing
+from remdm_tui.commands.bench import PARTS, print_timing, run
 
 
 def printed(work: Any, **more: Any) -> str:
@@ -34,7 +34,7 @@ def test_a_judge_and_the_calls_are_tables_of_their_own() -> None:
 
 
 def test_the_timing_table_has_a_row_for_every_scheme_and_number_of_steps() -> None:
-    out = printed(timing, count=2, length=16, steps=(4, 8))
+    out = printed(print_timing, count=2, length=16, steps=(4, 8))
     assert "seconds for 2 samples of 16 tokens, batch 1; float32, 2 blocks of 64, V = 512, random weights" in out
     assert out.count("2 of 2 samples timed") == 2 * len(SCHEMES)
     assert all(scheme.name in out for scheme in SCHEMES)
@@ -42,7 +42,7 @@ def test_the_timing_table_has_a_row_for_every_scheme_and_number_of_steps() -> No
 
 
 def test_a_part_that_was_measured_is_reported_as_scaled_in_every_row() -> None:
-    found = json.loads(printed(timing, count=4, length=32, steps=(16,), timed_steps=4, as_json=True))
+    found = json.loads(printed(print_timing, count=4, length=32, steps=(16,), timed_steps=4, as_json=True))
     rows = found["results"]
     assert [row["scheme"] for row in rows] == [scheme.name for scheme in SCHEMES]
     assert all(row["scaled"] and row["measured"].startswith("scaled: ") for row in rows)
@@ -64,4 +64,4 @@ def test_a_part_that_was_measured_is_reported_as_scaled_in_every_row() -> None:
 )
 def test_bad_input_is_one_sentence(more: dict[str, Any], reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
-        printed(timing, **more)
+        printed(print_timing, **more)

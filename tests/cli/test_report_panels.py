@@ -14,7 +14,7 @@ from remdm_tui.reports.canvas import HEIGHT, draw_panel
 from remdm_tui.reports.collect import collect
 from remdm_tui.reports.looks import looks
 from remdm_tui.reports.panels import AXES, Value, combined, front, panels
-from remdm_tui.reports.plots import spread
+from remdm_tui.reports.plots import spread_apart
 from remdm_tui.reports.records import Group
 from remdm_tui.reports.scales import Scale, scale, ticks
 from remdm_tui.reports.tables import detail, overview
@@ -112,13 +112,13 @@ def test_a_scale_puts_every_value_inside(values: list[float], logarithmic: bool)
 
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=8))
 def test_names_are_moved_a_gap_apart_and_stay_in_order(places: list[float]) -> None:
-    moved = spread(sorted(places), 10.0, 0.0, 200.0)
+    moved = spread_apart(sorted(places), 10.0, 0.0, 200.0)
     assert all(later - earlier >= 10 - 1e-6 for earlier, later in pairwise(moved))
     assert all(-1e-6 <= place <= 200 + 1e-6 for place in moved)
 
 
 def test_names_that_have_room_stay_where_they_are() -> None:
-    assert spread([0.0, 50.0, 100.0], 10.0, 0.0, 100.0) == [0.0, 50.0, 100.0]
+    assert spread_apart([0.0, 50.0, 100.0], 10.0, 0.0, 100.0) == [0.0, 50.0, 100.0]
 
 
 def test_looks_differ_in_more_than_colour() -> None:

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from engine.training.config import TrainProgress
 from remdm_tui.commands.train_loggers import logs, values_of
-from remdm_tui.commands.train_progress import ProgressReading, curve, printable, progress_panel, smoothed
+from remdm_tui.commands.train_progress import ProgressReading, curve, progress_panel, smoothed, without_controls
 
 
 def reading(**fields: Any) -> ProgressReading:
@@ -59,7 +59,7 @@ def test_the_curve_of_the_loss_falls_as_it_does() -> None:
 
 
 def test_a_text_cannot_move_the_cursor() -> None:
-    assert printable("a\x1b[2Jb\x07") == "a [2Jb "
+    assert without_controls("a\x1b[2Jb\x07") == "a [2Jb "
 
 
 def test_the_utilisation_is_a_share_of_the_fastest() -> None:

@@ -192,7 +192,7 @@ def test_any_text_is_a_condition_or_is_refused_in_a_sentence(text: str, word: st
 )  # fmt: skip
 def test_a_pattern_that_could_take_for_ever_or_means_nothing_is_refused(pattern: str) -> None:
     with pytest.raises(ValueError, match="pattern"):
-        patterns.compiled(pattern)
+        patterns.safe_pattern(pattern)
 
 
 @pytest.mark.parametrize(
@@ -201,8 +201,8 @@ def test_a_pattern_that_could_take_for_ever_or_means_nothing_is_refused(pattern:
      ("(?:un)?do.*g", "undoing", "un"), (r"\(a\)*", "(a))", "a"), ("[]a]+", "]", "b")],
 )  # fmt: skip
 def test_ordinary_patterns_are_taken(pattern: str, matches: str, not_so: str) -> None:
-    assert patterns.found(patterns.compiled(pattern), matches)
-    assert not patterns.found(patterns.compiled(pattern), not_so)
+    assert patterns.found(patterns.safe_pattern(pattern), matches)
+    assert not patterns.found(patterns.safe_pattern(pattern), not_so)
 
 
 @given(
@@ -213,7 +213,7 @@ def test_ordinary_patterns_are_taken(pattern: str, matches: str, not_so: str) ->
 def test_no_pattern_that_is_taken_takes_long(parts: list[str]) -> None:
     pattern = "".join(parts) + "c"
     try:
-        made = patterns.compiled(pattern)
+        made = patterns.safe_pattern(pattern)
     except ValueError:
         return
     started = time.process_time()

@@ -76,7 +76,7 @@ def test_the_draw_is_the_one_that_was_thrown_also_where_nothing_happened() -> No
 
     for frame in frames:
         for sample in range(3):
-            key = rng.key(5, 4 + sample, frame.index, rng.Purpose.CHANGE)
+            key = rng.address_key(5, 4 + sample, frame.index, rng.Purpose.CHANGE)
             u = np.array([rng.uniform(key, position) for position in range(10)])
             change = frame.change[sample]
             masked = (change == Change.MASKED) | (change == Change.REVEALED)

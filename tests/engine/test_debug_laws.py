@@ -13,7 +13,7 @@ from scipy import stats
 
 from engine.debug.claims import MASKS_LEFT, Claims, claims_of
 from engine.debug.findings import Violation
-from engine.debug.laws import EXPECTED, LAWS, LawState, check_laws, divergence, marginal_band, nats
+from engine.debug.laws import EXPECTED, LAWS, LawState, bernoulli_divergence, check_laws, marginal_band, nats
 from engine.records import Change, Edit, Frame
 from engine.sampling.session import Session
 from engine.strategies import REGISTRY, Plan, Strategy, View, make_strategy
@@ -307,7 +307,7 @@ def test_the_band_is_left_as_seldom_as_it_says(positions: int) -> None:
         assert binomial.cdf(below.max(initial=-1)) <= allowed
         assert binomial.sf(above.min(initial=positions + 1) - 1) <= allowed
         for side in (least[step], most[step]):
-            assert positions * float(divergence(side, expected[step])) <= float(nats(step)) + 1e-6
+            assert positions * float(bernoulli_divergence(side, expected[step])) <= float(nats(step)) + 1e-6
     assert (most - least < 1).all() or positions == 20
 
 

@@ -132,5 +132,5 @@ def test_what_is_no_regular_file_is_reported_before_it_is_opened(tmp_path: Path)
         with pytest.raises(ValueError, match=f"is {words}, not a regular file"):
             regular_file(path)
     with pytest.raises(StrategyError, match="a named pipe"):
-        files.load(tmp_path / "pipe")
+        files.load_file(tmp_path / "pipe")
     assert regular_file(tmp_path / "none") == tmp_path / "none"

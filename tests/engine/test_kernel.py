@@ -20,7 +20,7 @@ P = torch.tensor([0.4, 0.0, 0.25, 0.2, 0.1, 0.05, 0.0], dtype=torch.float64)
 
 
 def addresses(count: int) -> Address:
-    return Address(torch.full((count,), rng._signed(rng.key(4, 2))), torch.arange(count))
+    return Address(torch.full((count,), rng._signed(rng.address_key(4, 2))), torch.arange(count))
 
 
 @st.composite

@@ -22,7 +22,7 @@ import pytest
 
 from engine.recording import Recorder, Recording
 from engine.recording import recorder as writing
-from engine.recording.layout import MAGIC, PREAMBLE, RECORD, VERSION, Kind, record
+from engine.recording.layout import MAGIC, PREAMBLE, RECORD, VERSION, Kind, pack_record
 from engine.recording.scanning import bodies
 from tests.engine.recordings import difference, header, recorded, session_of, start_of
 
@@ -170,7 +170,7 @@ def test_a_damaged_middle_ends_the_recording_there_and_is_not_written_to(tmp_pat
         (PREAMBLE.pack(MAGIC, VERSION + 1), f"is in format {VERSION + 1} of recordings and this remdm-tui reads"),
         (PREAMBLE.pack(MAGIC, 0), "is in format 0"),
         (PREAMBLE.pack(MAGIC, VERSION), "breaks off before its first step"),
-        (PREAMBLE.pack(MAGIC, VERSION) + record(Kind.MARK, b""), "begins with its header"),
+        (PREAMBLE.pack(MAGIC, VERSION) + pack_record(Kind.MARK, b""), "begins with its header"),
     ],
 )
 def test_what_is_no_recording_is_refused_in_a_sentence(tmp_path: Path, content: bytes, sentence: str) -> None:
@@ -331,7 +331,7 @@ def test_a_header_that_cannot_be_is_refused_before_anything_is_allocated(
 
     start = start_of(session_of("mdlm"))
     made = replace(header(start), **claim)
-    (tmp_path / "run").write_bytes(preamble() + record(Kind.HEADER, pack(made)))
+    (tmp_path / "run").write_bytes(preamble() + pack_record(Kind.HEADER, pack(made)))
     with pytest.raises(ValueError, match=sentence):
         Recording.open(tmp_path / "run")
 
@@ -344,8 +344,8 @@ def test_a_packed_state_that_swells_is_refused(tmp_path: Path) -> None:
 
     start = start_of(session_of("mdlm"))
     bomb = CLOCK.pack(1, 0, 0, 0) + b"\0\0" + zlib.compress(bytes(1 << 26), 9)
-    state = record(Kind.BRANCH, FORK.pack(0, 0, 0) + bomb)
-    (tmp_path / "run").write_bytes(preamble() + record(Kind.HEADER, pack(written(header(start)))) + state)
+    state = pack_record(Kind.BRANCH, FORK.pack(0, 0, 0) + bomb)
+    (tmp_path / "run").write_bytes(preamble() + pack_record(Kind.HEADER, pack(written(header(start)))) + state)
     tracemalloc.start()
     with pytest.raises(ValueError, match="unpacks to another size"):
         Recording.open(tmp_path / "run").trace()

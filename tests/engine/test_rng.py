@@ -45,7 +45,7 @@ def test_the_finalizer_is_splitmix64s(word: int) -> None:
 
 
 def stream(seed: int = 1, sample: int = 2, step: int = 3, purpose: Purpose = Purpose.CHANGE) -> np.ndarray:
-    keys = torch.from_numpy(rng.keys(seed, [sample], [step], purpose))
+    keys = torch.from_numpy(rng.keys_of(seed, [sample], [step], purpose))
     return rng.uniforms(keys, torch.arange(20_000)).numpy()
 
 
@@ -55,7 +55,7 @@ def test_a_stream_is_uniform(purpose: Purpose) -> None:
 
 
 def test_the_uniforms_of_consecutive_steps_at_one_position_are_uniform() -> None:
-    keys = torch.from_numpy(rng.keys(0, [0] * 20_000, range(20_000), Purpose.CHANGE))
+    keys = torch.from_numpy(rng.keys_of(0, [0] * 20_000, range(20_000), Purpose.CHANGE))
     u = rng.uniforms(keys, torch.zeros_like(keys)).numpy()
     assert stats.kstest(u, "uniform").pvalue > ENOUGH
     assert stats.pearsonr(u[1:], u[:-1]).pvalue > ENOUGH
@@ -88,16 +88,16 @@ def test_an_address_always_gives_the_same_uniform() -> None:
     state = 0
     for word in (1, 2, 3, 4):
         state = splitmix64((state + rng.GOLDEN) % 2**64 ^ splitmix64(word, 0), -1)
-    assert rng.key(1, 2, 3, 4) == state == 17696682731708307603
+    assert rng.address_key(1, 2, 3, 4) == state == 17696682731708307603
 
 
 def test_words_in_another_order_are_another_address() -> None:
-    assert rng.key(1, 2) != rng.key(2, 1)
+    assert rng.address_key(1, 2) != rng.address_key(2, 1)
 
 
 def test_keys_belong_to_their_pair_whatever_is_beside_it() -> None:
-    together = rng.keys(9, [4, 5, 6], [1, 1, 7], Purpose.TOKEN)
-    alone = [rng.keys(9, [n], [i], Purpose.TOKEN)[0] for n, i in ((4, 1), (5, 1), (6, 7))]
+    together = rng.keys_of(9, [4, 5, 6], [1, 1, 7], Purpose.TOKEN)
+    alone = [rng.keys_of(9, [n], [i], Purpose.TOKEN)[0] for n, i in ((4, 1), (5, 1), (6, 7))]
     assert together.tolist() == alone
     assert together.dtype == np.int64
 
@@ -105,12 +105,12 @@ def test_keys_belong_to_their_pair_whatever_is_beside_it() -> None:
 @given(seed=WORDS, first=st.integers(0, 1 << 40), step=st.integers(0, 1 << 20))
 def test_many_keys_at_once_are_those_of_one_after_the_other(seed: int, first: int, step: int) -> None:
     numbers, steps = range(first, first + rng.MANY + 3), [step + i % 4 for i in range(rng.MANY + 3)]
-    alone = [rng.keys(seed, [n], [i], Purpose.CHANGE)[0] for n, i in zip(numbers, steps, strict=True)]
-    assert rng.keys(seed, numbers, steps, Purpose.CHANGE).tolist() == alone
+    alone = [rng.keys_of(seed, [n], [i], Purpose.CHANGE)[0] for n, i in zip(numbers, steps, strict=True)]
+    assert rng.keys_of(seed, numbers, steps, Purpose.CHANGE).tolist() == alone
 
 
 def test_the_noise_over_a_vocabulary_is_uniform_and_differs_from_row_to_row() -> None:
-    keys = torch.from_numpy(rng.keys(0, range(40), [0] * 40, Purpose.TOKEN))
+    keys = torch.from_numpy(rng.keys_of(0, range(40), [0] * 40, Purpose.TOKEN))
     u = rng.over_vocabulary(keys, torch.arange(40), 500)
     assert u.shape == (40, 500)
     assert stats.kstest(u.numpy().ravel(), "uniform").pvalue > ENOUGH
@@ -125,6 +125,6 @@ def test_a_uniform_can_be_had_without_a_tensor(key: int, counter: int) -> None:
 
 
 def test_arrays_hold_the_uniforms_of_tensors() -> None:
-    keys = rng.keys(5, range(20), [3] * 20, Purpose.COPY)
+    keys = rng.keys_of(5, range(20), [3] * 20, Purpose.COPY)
     expected = rng.uniforms(torch.from_numpy(keys)[:, None], torch.arange(7))
     assert np.array_equal(rng.uniform_array(keys, 7), expected.numpy())

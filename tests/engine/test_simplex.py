@@ -26,7 +26,7 @@ from engine.sampling import simplex as module
 from engine.sampling.batch import AbandonedSample, samples
 from engine.sampling.rng import Purpose
 from engine.sampling.session import Session
-from engine.sampling.simplex import packed, unpacked
+from engine.sampling.simplex import pack_bits, unpacked
 from engine.strategies import REGISTRY, SIMPLEX, Strategy, describe, make_strategy
 from tests.engine.simplex import SimplexTextToy, SimplexToy, TinySsdLM, write_ssd_lm
 from tests.engine.stats import ENOUGH
@@ -43,7 +43,7 @@ def rule(projection: str = "even", **knobs: float) -> Strategy:
 
 def noise(seed: int, number: int, step: int, position: int, vocabulary: int) -> list[float]:
     """Normals by Box-Muller in plain Python, two of each hash."""
-    row = int(rng.uniform(rng.key(seed, number, step, Purpose.SIMPLEX), position) * 2.0**53)
+    row = int(rng.uniform(rng.address_key(seed, number, step, Purpose.SIMPLEX), position) * 2.0**53)
     found = []
     for pair in range((vocabulary + 1) // 2):
         bits = rng.mix(row + (pair + 1) * rng.GOLDEN)
@@ -78,7 +78,7 @@ def decoded(
             nucleus = torch.zeros_like(p).scatter(-1, order, (before < top_p).double())
             if projection == "sampling":
                 inside = (p * nucleus).cumsum(-1)
-                key = rng.key(seed, number, step, Purpose.TOKEN)
+                key = rng.address_key(seed, number, step, Purpose.TOKEN)
                 drawn = [int((row <= rng.uniform(key, at + i) * row[-1]).sum()) for i, row in enumerate(inside)]
                 nucleus = torch.nn.functional.one_hot(torch.tensor(drawn), vocabulary).double()
             step += 1
@@ -115,7 +115,7 @@ def test_decoding_is_that_of_the_dense_formula(
 
 
 def test_the_noise_is_normal_and_its_neighbours_are_independent() -> None:
-    keys = torch.from_numpy(rng.keys(1, [2] * 40, [3] * 40, Purpose.SIMPLEX))
+    keys = torch.from_numpy(rng.keys_of(1, [2] * 40, [3] * 40, Purpose.SIMPLEX))
     z = rng.normals(keys, torch.arange(40), 0, 5001).double().numpy()
     assert stats.kstest(z.ravel(), "norm").pvalue > ENOUGH
     assert stats.kstest(((z[:, 0:5000:2] + z[:, 1:5000:2]) / math.sqrt(2)).ravel(), "norm").pvalue > ENOUGH
@@ -125,7 +125,7 @@ def test_the_noise_is_normal_and_its_neighbours_are_independent() -> None:
 
 
 def test_the_noise_is_that_of_its_address_whichever_piece_is_drawn() -> None:
-    keys = torch.from_numpy(rng.keys(7, [3, 4], [5, 5], Purpose.SIMPLEX))
+    keys = torch.from_numpy(rng.keys_of(7, [3, 4], [5, 5], Purpose.SIMPLEX))
     whole = rng.normals(keys, torch.tensor([0, 9]), 0, 301)
     pieces = [rng.normals(keys, torch.tensor([0, 9]), i, min(64, 301 - i)) for i in range(0, 301, 64)]
     assert torch.equal(torch.cat(pieces, 1), whole)
@@ -136,7 +136,7 @@ def test_the_noise_is_that_of_its_address_whichever_piece_is_drawn() -> None:
 
 def test_sets_of_tokens_survive_packing() -> None:
     bits = torch.rand(3, 301) < 0.3
-    assert torch.equal(unpacked(packed(bits))[:, :301], bits)
+    assert torch.equal(unpacked(pack_bits(bits))[:, :301], bits)
 
 
 @pytest.mark.parametrize("projection", PROJECTIONS)

@@ -19,7 +19,7 @@ from engine.debug.claims import Claims
 from engine.debug.laws import LawState, check_laws
 from engine.sampling.session import Session
 from engine.strategies import REGISTRY, describe
-from engine.strategies.files import StrategyFile, belongs_with, installed, load
+from engine.strategies.files import StrategyFile, belongs_with, installed, load_file
 from engine.strategies.sources import sources
 from engine.strategies.validation import StrategyError
 from engine.system.foreign import Interrupted
@@ -48,7 +48,7 @@ def written(home: Path, source: str, name: str = "mine.py") -> Path:
 
 
 def test_a_strategy_of_a_file_samples_as_one_of_ours(tmp_path: Path) -> None:
-    kind = load(written(tmp_path, HEAD + PLAN))
+    kind = load_file(written(tmp_path, HEAD + PLAN))
     shape: dict[str, Any] = {"steps": 12, "length": 10, "batch": 2}
     ours = frames_of(Session(Toy(), strategies.make_strategy("remdm-rescale", eta=0.3), **shape))
     theirs = frames_of(Session(Toy(), kind(), **shape))
@@ -61,13 +61,15 @@ def test_what_a_file_leaves_out_is_filled_in(tmp_path: Path) -> None:
         HEAD.replace("class Mine(Strategy):", 'class Mine(Strategy):\n    """Remask a share.\n\n    More.\n    """')
         + PLAN
     )
-    info = describe(load(written(tmp_path, source, "My_rule.py")))
+    info = describe(load_file(written(tmp_path, source, "My_rule.py")))
     assert (info.name, info.summary, info.reads) == ("my-rule", "Remask a share.", ())
     assert [knob.name for knob in info.knobs] == ["eta"]
     inherited = HEAD.replace("(Strategy)", "(RemdmCap)").replace(
         "from eng", "from engine.strategies.remdm_cap import RemdmCap\nfrom eng"
     )
-    own = load(written(tmp_path, inherited + "    def sigma(self, view):\n        return view.sigma_max\n", "own.py"))
+    own = load_file(
+        written(tmp_path, inherited + "    def sigma(self, view):\n        return view.sigma_max\n", "own.py")
+    )
     assert own.name == "own"
 
 
@@ -77,7 +79,7 @@ def test_annotations_and_helpers_are_no_obstacle(tmp_path: Path) -> None:
         + HEAD.replace("@dataclass", "class _Help(Strategy): pass\n\n@dataclass")
         + PLAN
     )
-    assert load(written(tmp_path, source)).name == "mine"
+    assert load_file(written(tmp_path, source)).name == "mine"
 
 
 SECOND = HEAD[HEAD.index("@dataclass") :].replace("Mine", "Other")
@@ -119,16 +121,16 @@ SECOND = HEAD[HEAD.index("@dataclass") :].replace("Mine", "Other")
 )
 def test_a_file_that_is_no_strategy_is_refused_with_what_would_be_one(tmp_path: Path, source: str, reason: str) -> None:
     with pytest.raises(StrategyError, match=re.escape(reason)) as refused:
-        load(written(tmp_path, source), REGISTRY)
+        load_file(written(tmp_path, source), REGISTRY)
     assert "\n" not in str(refused.value)
     assert "engine/strategies" not in refused.value.detail
 
 
 def test_a_file_that_is_not_there_or_too_large_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StrategyError, match="No such file"):
-        load(tmp_path / "none.py")
+        load_file(tmp_path / "none.py")
     with pytest.raises(StrategyError, match="more than a strategy's"):
-        load(written(tmp_path, "#" * (2 << 20)))
+        load_file(written(tmp_path, "#" * (2 << 20)))
 
 
 @pytest.mark.parametrize(
@@ -155,7 +157,7 @@ def test_a_plan_that_is_none_is_reported_and_the_session_stays_where_it_was(
     good = Session(Toy(), strategies.make_strategy("remdm-cap"), steps=12, length=10, batch=2)
     session = Session(Toy(), strategies.make_strategy("remdm-cap"), steps=12, length=10, batch=2)
     frames_of(session, 4)
-    kind = load(written(tmp_path, HEAD + f"    def plan(self, view):\n        {body}\n"))
+    kind = load_file(written(tmp_path, HEAD + f"    def plan(self, view):\n        {body}\n"))
     session.set(strategy=kind())
     for _ in range(2):
         with pytest.raises(StrategyError, match=re.escape(reason)) as raised:
@@ -169,7 +171,7 @@ def test_a_plan_that_is_none_is_reported_and_the_session_stays_where_it_was(
 def test_a_traceback_shows_the_files_own_lines_alone(tmp_path: Path) -> None:
     path = written(tmp_path, HEAD + "    def plan(self, view):\n        return view.masked.frobnicate()\n")
     with pytest.raises(StrategyError) as raised:
-        next(Session(Toy(), load(path)()))
+        next(Session(Toy(), load_file(path)()))
     assert raised.value.detail.splitlines()[:3] == [
         "Traceback (most recent call last):",
         f'  File "{path}", line 9, in plan',
@@ -181,10 +183,10 @@ def test_a_traceback_shows_the_files_own_lines_alone(tmp_path: Path) -> None:
 def test_a_wrong_clock_and_wrong_times_are_reported(tmp_path: Path) -> None:
     clock = "    def alpha(self, t):\n        return 3 - t\n"
     with pytest.raises(StrategyError, match="alpha must lie in 0 to 1, not at 2"):
-        next(Session(Toy(), load(written(tmp_path, HEAD + PLAN + clock))()))
+        next(Session(Toy(), load_file(written(tmp_path, HEAD + PLAN + clock))()))
     grid = "    def grid(self, steps):\n        return [1, 0]\n"
     with pytest.raises(StrategyError, match="grid must return a float64 array of times that descend"):
-        next(Session(Toy(), load(written(tmp_path, HEAD + PLAN + grid))()))
+        next(Session(Toy(), load_file(written(tmp_path, HEAD + PLAN + grid))()))
 
 
 AHEAD = "    reads = frozenset({'masked', 'ahead'})\n" + PLAN
@@ -204,7 +206,7 @@ TILTED = SEEN.replace("'masked'", "'masked', 'tilted'")
     ],
 )  # fmt: skip
 def test_what_a_file_says_of_its_reading_is_checked(tmp_path: Path, body: str, reason: str) -> None:
-    kind = load(written(tmp_path, HEAD + body))
+    kind = load_file(written(tmp_path, HEAD + body))
     with pytest.raises(StrategyError, match=re.escape(reason)):
         next(Session(Toy(), kind(), steps=4, length=10))
 
@@ -221,14 +223,14 @@ def test_what_a_file_says_of_its_reading_is_checked(tmp_path: Path, body: str, r
 )
 def test_a_file_that_reads_what_is_not_there_is_refused(tmp_path: Path, body: str, reason: str) -> None:
     with pytest.raises(StrategyError, match=re.escape(reason)):
-        load(written(tmp_path, HEAD + body))
+        load_file(written(tmp_path, HEAD + body))
 
 
 def test_a_plan_cannot_write_into_the_session(tmp_path: Path) -> None:
     spoiling = (
         "    def plan(self, view):\n        view.held.fill_(0.5)\n        return posterior(view, view.sigma_max)\n"
     )
-    frames = list(Session(Toy(), load(written(tmp_path, HEAD + spoiling))(), steps=8, length=10))
+    frames = list(Session(Toy(), load_file(written(tmp_path, HEAD + spoiling))(), steps=8, length=10))
     assert len(frames) >= 8
     for frame in frames:
         assert not (frame.held == 0.5).any()
@@ -272,7 +274,7 @@ def test_a_file_that_was_broken_is_reported_once_and_the_strategy_stays(tmp_path
 def test_the_template_loads_keeps_the_laws_and_is_not_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "my_first-sampler.py"
     assert str(path) in new_strategy.run(path)
-    kind = load(path, REGISTRY)
+    kind = load_file(path, REGISTRY)
     assert kind.name == "my-first-sampler"
     assert [knob.name for knob in describe(kind).knobs] == ["eta", "fade"]
     session = Session(Toy(), kind(), steps=20, length=24, batch=24)
@@ -290,7 +292,7 @@ def test_the_template_loads_keeps_the_laws_and_is_not_overwritten(tmp_path: Path
 @pytest.mark.parametrize("name", ["mdlm.py", "none.py", "plan.py", "x1.py", "a b.py"])
 def test_the_template_loads_whatever_the_file_is_called(tmp_path: Path, name: str) -> None:
     new_strategy.run(tmp_path / name)
-    assert load(tmp_path / name, REGISTRY)().plan
+    assert load_file(tmp_path / name, REGISTRY)().plan
 
 
 @pytest.mark.parametrize(
@@ -328,7 +330,7 @@ def unlooked(body: str) -> str:
 
 def test_a_class_that_raises_where_it_is_looked_at_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StrategyError, match=r"line \d+: KeyboardInterrupt"):
-        load(written(tmp_path, unlooked("raise KeyboardInterrupt")))
+        load_file(written(tmp_path, unlooked("raise KeyboardInterrupt")))
 
 
 def test_an_interrupt_while_a_class_is_looked_at_is_the_persons_own(
@@ -340,7 +342,7 @@ def test_an_interrupt_while_a_class_is_looked_at_is_the_persons_own(
     point = EntryPoint("asking", "pack_asking:Mine", "remdm_tui.strategies")
     monkeypatch.setattr("importlib.metadata.entry_points", lambda group: [point])
     with pytest.raises(Interrupted):
-        load(written(tmp_path, source))
+        load_file(written(tmp_path, source))
     with pytest.raises(Interrupted):
         installed()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.sampling.rng import Purpose, keys
+from engine.sampling.rng import Purpose, keys_of
 from engine.sudoku import grids, puzzles, rules, solver
 
 GRID = rules.parse("534678912672195348198342567859761423426853791713924856961537284287419635345286179")
@@ -42,7 +42,7 @@ def test_a_text_that_is_no_puzzle_is_refused(text: str, sentence: str) -> None:
 
 
 def test_copies_are_grids_that_their_keys_decide() -> None:
-    at = keys(1, range(500), [0] * 500, Purpose.COPY)
+    at = keys_of(1, range(500), [0] * 500, Purpose.COPY)
     many = grids.copies(np.tile(GRID, (500, 1)), at)
     assert rules.is_solved(many).all()
     assert len(np.unique(many, axis=0)) == 500
@@ -52,7 +52,7 @@ def test_copies_are_grids_that_their_keys_decide() -> None:
 
 
 def test_copies_keep_empty_cells_and_the_relations_of_the_others() -> None:
-    at = keys(1, range(3), [0] * 3, Purpose.COPY)
+    at = keys_of(1, range(3), [0] * 3, Purpose.COPY)
     clues = rules.parse(PUZZLE)
     both = np.stack([grids.copies(np.tile(cells, (3, 1)), at) for cells in (clues, GRID)])
     shown = both[0] != rules.EMPTY

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine.bench.training import measure_reading, measure_resuming, measure_training_step, products, random_corpus
+from engine.bench.training import measure_batches, measure_resuming, measure_training_step, products, random_corpus
 from engine.training.config_file import read_config
 from engine.training.loop import Trainer
 
@@ -41,4 +41,4 @@ def test_a_resume_is_one_to_the_step_that_was_saved(tmp_path: Path) -> None:
 
 
 def test_shards_are_read_at_some_speed(tmp_path: Path) -> None:
-    assert measure_reading(tmp_path / "read", 1 << 16, 16, 4, 0.01) > 1000
+    assert measure_batches(tmp_path / "read", 1 << 16, 16, 4, 0.01) > 1000

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 from engine.files.configs import configs
 from engine.models import load_model
 from engine.records import GridLayout
-from engine.sampling.rng import Purpose, keys
+from engine.sampling.rng import Purpose, keys_of
 from engine.sudoku.grids import copies
 from engine.sudoku.rules import is_solved, parse
 from engine.training.config import TrainConfig
@@ -52,7 +52,7 @@ precision = "float32"
 
 
 def few_grids() -> GridCorpus:
-    at = keys(9, range(6), [0] * 6, Purpose.COPY)
+    at = keys_of(9, range(6), [0] * 6, Purpose.COPY)
     grids = (copies(np.tile(GRID, (6, 1)), at) - np.uint8(1)).ravel()
     return GridCorpus(alphabet_tokenizer(DIGITS), {"train": grids[: 4 * 81], "validation": grids[4 * 81 :]})
 

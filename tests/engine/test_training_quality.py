@@ -18,7 +18,7 @@ from engine.models.quality import QualityHead, hidden_size, read_head, write_hea
 from engine.sampling.session import Session
 from engine.strategies import make_strategy
 from engine.training.data import prepare
-from engine.training.quality import HeadConfig, judged, quality_loss, train_head
+from engine.training.quality import HeadConfig, quality_loss, refilled, train_head
 from tests.engine.texts import VOCABULARY, write_texts
 from tests.engine.toys import MASK, Toy
 
@@ -58,7 +58,7 @@ def test_what_is_judged_is_what_the_model_fills_in_and_then_sees() -> None:
             return super().encode(tokens, t)
 
     text = torch.as_tensor(ROWS[:8])
-    hidden, right = judged(Watched(), text, 0.5, torch.Generator().manual_seed(2))
+    hidden, right = refilled(Watched(), text, 0.5, torch.Generator().manual_seed(2))
     before, after = shown
     filled = (before == MASK) & (after != MASK)
     assert filled.any(-1).all()

@@ -24,7 +24,7 @@ from remdm_tui.watch.command_line import (
     SetKnob,
     Vocabulary,
     complete,
-    describe,
+    describe_line,
     parse_command,
 )
 
@@ -159,18 +159,18 @@ def test_what_is_offered_is_a_command(text):
 
 
 def test_the_line_says_what_it_expects():
-    assert describe("", KNOWN) == "a step, a knob and its value, break, w, export, q"
-    assert describe("4", KNOWN) == "go to a step, 0 to 164"
-    assert describe("eta=", KNOWN).endswith(": 0 to 1")
-    assert describe("nucleus x", KNOWN) == "nucleus, now exclusive: exclusive | inclusive"
-    assert describe("break x", KNOWN) == "break CONDITION: stop where it becomes true"
+    assert describe_line("", KNOWN) == "a step, a knob and its value, break, w, export, q"
+    assert describe_line("4", KNOWN) == "go to a step, 0 to 164"
+    assert describe_line("eta=", KNOWN).endswith(": 0 to 1")
+    assert describe_line("nucleus x", KNOWN) == "nucleus, now exclusive: exclusive | inclusive"
+    assert describe_line("break x", KNOWN) == "break CONDITION: stop where it becomes true"
 
 
 @limits(max_examples=200, deadline=None, derandomize=True)
 @given(st.text(max_size=30) | st.sampled_from([*VERBS, *KNOWN.knobs]).flatmap(
     lambda word: st.text(max_size=12).map(lambda rest: f"{word} {rest}")))  # fmt: skip
 def test_any_text_is_a_command_or_refused(text):
-    describe(text, KNOWN)
+    describe_line(text, KNOWN)
     assert all(line.startswith(text.lstrip(": ").split(" ")[0][:1]) for line in complete(text, KNOWN))
     with suppress(ValueError):
         assert parse_command(text, KNOWN)

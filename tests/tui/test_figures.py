@@ -46,7 +46,7 @@ def test_one_line_adds_a_figure_everywhere(monkeypatch: pytest.MonkeyPatch, tmp_
     cells = dict(cell for row in _rows(Reading(frames[-1], at, 24, 1.0)) for cell in row)
     assert cells["surpr."] == str(expected[-1])
     request = ExportRequest(recording, tmp_path / "run.csv")
-    assert tables.table(request)["surprises"] == expected
+    assert tables.figure_columns(request)["surprises"] == expected
     tables.csv(request)
     with request.out.open(newline="") as file:
         assert [row["surprises"] for row in csv.DictReader(file)] == [str(value) for value in expected]

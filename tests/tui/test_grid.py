@@ -19,7 +19,7 @@ from remdm_tui.cli import app, watch
 from remdm_tui.exports import ExportRequest
 from remdm_tui.exports.scene import Scene
 from remdm_tui.link.replay import ReplayLink, replay_options
-from remdm_tui.render.canvas import judged
+from remdm_tui.render.canvas import marked_grid
 from remdm_tui.render.grid_face import GridFace
 from remdm_tui.render.palette import palette
 from remdm_tui.render.text_layout import TokenTexts
@@ -114,7 +114,7 @@ def test_grid_and_map_share_a_pane_without_one_covering_the_other(width, height)
 def test_what_repeats_and_what_differs_is_marked_beside_its_token():
     text = list(SOLUTION)
     text[2], text[80] = "5", "8"
-    canvas = judged(canvas_of("".join(text), PUZZLE), LAYOUT, np.array([int(c) - 1 for c in SOLUTION]))
+    canvas = marked_grid(canvas_of("".join(text), PUZZLE), LAYOUT, np.array([int(c) - 1 for c in SOLUTION]))
     page = page_of(canvas)
     lines = lines_of(page)
     assert lines[1] == "│!5][3]!5≠│ 6 [7] 8 │ 9  1  2 │"

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from remdm_tui.screens.help import GROUPS, HelpScreen, group_of
+from remdm_tui.screens.help import GROUPS, HelpScreen, key_group
 from remdm_tui.ui.key_table import KEYS
 from tests.tui.test_app import settle, watching
 from tests.waiting import seen
@@ -18,7 +18,7 @@ def test_every_key_is_in_one_group():
     assert not missing, f"add to GROUPS in remdm_tui/screens/help.py: {' '.join(missing)}"
     assert not unknown, f"remove from GROUPS in remdm_tui/screens/help.py, as no key has this id: {' '.join(unknown)}"
     assert not twice, f"name once in GROUPS in remdm_tui/screens/help.py: {' '.join(twice)}"
-    assert group_of("mask") == "change"
+    assert key_group("mask") == "change"
 
 
 async def test_what_is_typed_filters_and_enter_does_the_key_that_is_highlighted():

@@ -13,7 +13,7 @@ from engine.recording import Mark, Recording
 from engine.records import Branch
 from remdm_tui.app import WatchApp
 from remdm_tui.exports import EXPORT_KINDS
-from remdm_tui.exports.raster import BRAILLE, dots
+from remdm_tui.exports.raster import BRAILLE, braille_dots
 from remdm_tui.link.replay import ReplayLink, replay_options
 from remdm_tui.preferences.config_file import Configuration
 from remdm_tui.preferences.keymap import KeyTable
@@ -28,7 +28,7 @@ from remdm_tui.settings.watch_options import WatchOptions
 from remdm_tui.ui.commands import WatchCommands
 from remdm_tui.ui.key_table import KEYS
 from remdm_tui.ui.tour import ACTIONS, STEPS, Tour
-from remdm_tui.watch.bookmarks import bookmarked_positions, neighbour
+from remdm_tui.watch.bookmarks import bookmarked_positions, next_bookmark
 from remdm_tui.watch.run_recording import RunRecording
 from remdm_tui.widgets.legend import LegendPanel, legend
 from remdm_tui.widgets.timeline import Timeline
@@ -224,8 +224,8 @@ def test_a_branch_has_its_own_marks_and_those_of_the_steps_it_shares():
 
 
 def test_the_neighbours_of_a_position_are_found():
-    assert [neighbour((3, 8), at, 1) for at in (0, 3, 8)] == [3, 8, None]
-    assert [neighbour((3, 8), at, -1) for at in (9, 8, 3)] == [8, 3, None]
+    assert [next_bookmark((3, 8), at, 1) for at in (0, 3, 8)] == [3, 8, None]
+    assert [next_bookmark((3, 8), at, -1) for at in (9, 8, 3)] == [8, 3, None]
 
 
 async def test_marks_are_gone_to_shown_listed_and_recorded(tmp_path):
@@ -332,9 +332,9 @@ async def test_the_screen_is_exported_as_it_is(tmp_path):
 
 
 def test_the_dots_of_a_curve_are_drawn_without_a_font():
-    assert dots(ord("⠁") - BRAILLE) == [(0, 0)]
-    assert dots(ord("⢀") - BRAILLE) == [(1, 3)]
-    assert len(dots(ord("⣿") - BRAILLE)) == 8
+    assert braille_dots(ord("⠁") - BRAILLE) == [(0, 0)]
+    assert braille_dots(ord("⢀") - BRAILLE) == [(1, 3)]
+    assert len(braille_dots(ord("⣿") - BRAILLE)) == 8
 
 
 async def test_what_cannot_be_exported_is_one_sentence(tmp_path):

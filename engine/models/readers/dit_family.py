@@ -20,7 +20,7 @@ from engine.models.files import fill, open_weights, read_object
 from engine.models.kinds import KINDS, FileHints, NetworkKind
 from engine.models.loading import Discrete, Loaded, LoadRequest
 from engine.models.readers import lightning
-from engine.models.readers.names import BLOCK, Found, is_family, listed, prefix_of
+from engine.models.readers.names import BLOCK, Found, ignored_note, is_family, prefix_of
 from engine.models.text import Codec
 from engine.models.tokenizer import USUAL, borrowed, special, tokenizer_file
 from engine.text.infill import MASKS
@@ -59,7 +59,7 @@ class DitFamily:
         hints = FileHints(found.number("bos_token_id", "bos_id"), _letting_go(model, found))
         return replace(
             made.load(model, request, codec, hints),
-            notes=(*found.notes, *notes, *listed(found.ignored + ignored)),
+            notes=(*found.notes, *notes, *ignored_note(found.ignored + ignored)),
             borrowed_tokenizer=borrowed(request, file),
             discrete=Discrete.of(found.number("T"), found.setting("subs_masking")) if made.discrete else None,
         )

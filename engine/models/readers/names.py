@@ -95,7 +95,7 @@ def rank(name: str) -> list[int]:
     return [ORDER.index(part) if part in ORDER else int(part) if part.isdecimal() else -1 for part in name.split(".")]
 
 
-def listed(names: tuple[str, ...]) -> tuple[str, ...]:
+def ignored_note(names: tuple[str, ...]) -> tuple[str, ...]:
     """Return a note that names the tensors that were ignored; empty if all were read."""
     if not names:
         return ()

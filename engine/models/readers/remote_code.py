@@ -13,7 +13,7 @@ from engine.models.borrowed_code import code_of
 from engine.models.chat import chat_of, token_text, tokenizer_config
 from engine.models.files import read_object
 from engine.models.loading import Loaded, LoadRequest
-from engine.models.readers.names import listed
+from engine.models.readers.names import ignored_note
 from engine.models.text import Codec
 from engine.models.tokenizer import codec_for, special
 from engine.records import HOW_TO_CONSENT
@@ -101,7 +101,7 @@ def _model(request: LoadRequest, config: Mapping[str, Any]) -> tuple[Any, tuple[
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise ValueError(f"{request.name} has no weights for {missing[0]}{more}, which its code would make up")
-    return model.to(request.device).eval().requires_grad_(False), listed(tuple(sorted(info["unexpected_keys"])))
+    return model.to(request.device).eval().requires_grad_(False), ignored_note(tuple(sorted(info["unexpected_keys"])))
 
 
 def remote_mask(request: LoadRequest, config: Mapping[str, Any], codec: Codec, vocab_size: int) -> int:

@@ -7,7 +7,7 @@ from textual.binding import Binding
 
 from remdm_tui.screens.panels.controls import Controls, needs_run
 from remdm_tui.watch import player as playing
-from remdm_tui.watch.bookmarks import bookmarked_positions, neighbour
+from remdm_tui.watch.bookmarks import bookmarked_positions, next_bookmark
 from remdm_tui.watch.run_recording import describe_error
 from remdm_tui.widgets.timeline import Timeline
 
@@ -150,7 +150,7 @@ class TimelinePanel(Timeline, can_focus=True):
     @needs_run
     def action_to_mark(self, by: int) -> None:
         """Seek the next or previous bookmark."""
-        found = neighbour(self.bookmarks, self.session.player.position, by)
+        found = next_bookmark(self.bookmarks, self.session.player.position, by)
         if found is None:
             where = "after" if by > 0 else "before"
             self.controls.say(f"No bookmark {where} this step ({self.controls.keys['bookmark']}: set one)")
