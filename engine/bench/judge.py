@@ -38,7 +38,7 @@ def judge_for(options: Options) -> LanguageModel:
     except ValueError:
         return stand_in(options.judge_shape, f", as {options.judge} is not on this machine")
     if not isinstance(found, LanguageModel):
-        raise ValueError(f"{options.judge} is no model of transformers, whose plain loop is what it is held against")
+        raise ValueError(f"{options.judge} is not a transformers model, with whose plain loop it would be compared")
     return found
 
 

@@ -103,7 +103,7 @@ def _texts(name: str, split: str, **more: bool) -> Iterator[str]:
         datasets = import_module("datasets")
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            f"the data set {name} takes the package datasets: pip install 'remdm-tui[eval]', or give a file",
+            f"the data set {name} needs the package datasets: pip install 'remdm-tui[eval]', or give a file",
             name=error.name,
         ) from error
     try:

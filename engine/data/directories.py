@@ -35,7 +35,8 @@ def text_files(directory: Path, notice: Callable[[str], None] = ignore) -> list[
     more = f" and {len(skipped) - NAMED} more" if len(skipped) > NAMED else ""
     names = ", ".join(skipped[:NAMED]) + more
     if not found:
-        raise ValueError(f"{directory} holds no file of text: it takes {KNOWN}" + (f"; it holds {names}" * bool(names)))
+        there = f"; it holds {names}" * bool(names)
+        raise ValueError(f"{directory} holds no text file of a known kind: {KNOWN}{there}")
     if names:
         notice(f"{directory}: left out {names}")
     return found

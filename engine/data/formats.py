@@ -28,7 +28,7 @@ def _zstd(path: Path, mode: str = "rb") -> Any:
     try:
         import pyarrow
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(f"{path} takes the package pyarrow: pip install pyarrow", name=error.name) from error
+        raise ModuleNotFoundError(f"{path} needs the package pyarrow: pip install pyarrow", name=error.name) from error
     return pyarrow.CompressedInputStream(pyarrow.OSFile(str(path), mode), "zstd")
 
 
@@ -36,7 +36,7 @@ OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".
 """How a packed file is opened, by its last suffix in any case."""
 DAMAGED = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
 """The errors of reading a truncated or changed packed file."""
-KNOWN = f"{', '.join(DOCUMENT_KINDS)}, those but .parquet also with {', '.join(OPENERS)} behind"
+KNOWN = f"{', '.join(DOCUMENT_KINDS)}, all but .parquet also with {', '.join(OPENERS)} behind"
 """The suffixes, for messages."""
 
 
@@ -64,5 +64,5 @@ def text_format(path: Path) -> TextFormat:
     """Return the format of a file's name.  Raises ValueError that lists the suffixes if it is unknown."""
     found = find_format(path)
     if found is None:
-        raise ValueError(f"{path} is no file of text: it takes {KNOWN}")
+        raise ValueError(f"{path} is not a text file of a known kind: {KNOWN}")
     return found

@@ -23,7 +23,7 @@ def wrap(
     """
     inside = length - 2
     if inside < 1:
-        raise ValueError(f"a row takes at least 3 tokens, start and end included, got a length of {length}")
+        raise ValueError(f"a row needs at least 3 tokens, start and end included, got a length of {length}")
     rows: list[NDArray[np.int64]] = []
     size = together or max(len(texts), 1)
     held = 0
@@ -34,7 +34,7 @@ def wrap(
         rows.append(joined[: whole * inside].reshape(whole, inside))
     found = np.concatenate(rows) if rows else np.zeros((0, inside), np.int64)
     if not len(found):
-        raise ValueError(f"the text comes to {held} tokens: a row of {length} takes {inside}")
+        raise ValueError(f"the text has {held} tokens: a row of {length} needs {inside}")
     return np.pad(found, ((0, 0), (1, 1)), constant_values=((0, 0), (start, end)))
 
 
@@ -57,7 +57,7 @@ def even(tokens: NDArray[np.int64], length: int, count: int) -> NDArray[np.int64
     if length < 1 or count < 1:
         raise ValueError(f"windows take a length and a count of at least 1, got {length} and {count}")
     if len(tokens) < length:
-        raise ValueError(f"the text comes to {len(tokens)} tokens: a window takes {length}")
+        raise ValueError(f"the text has {len(tokens)} tokens: a window needs {length}")
     return spread(tokens, length, count)
 
 

@@ -155,7 +155,7 @@ def _split(where: str, split: object) -> str:
     if split is None:
         return TRAIN
     if not (isinstance(split, str) and SPLIT.fullmatch(split)):  # it names a file
-        raise ValueError(f"{where}: split {split!r:.60} is no plain word")
+        raise ValueError(f"{where}: split {split!r:.60} is not a plain word")
     return split
 
 
@@ -199,7 +199,7 @@ def _parquet(path: Path) -> Iterator[Document]:
         import pyarrow
         from pyarrow import parquet
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(f"{path} takes the package pyarrow: pip install pyarrow", name=error.name) from error
+        raise ModuleNotFoundError(f"{path} needs the package pyarrow: pip install pyarrow", name=error.name) from error
     try:
         with parquet.ParquetFile(path) as file:
             columns = file.schema_arrow.names
@@ -216,7 +216,7 @@ def _parquet(path: Path) -> Iterator[Document]:
                     where = f"{path}, row {number}"
                     yield Document(row["text"], _split(where, row.get("split")), where)
     except pyarrow.ArrowException as error:
-        raise ValueError(f"{path} is no parquet file, or damaged: {' '.join(str(error).split())[:200]}") from error
+        raise ValueError(f"{path} is not a parquet file, or damaged: {' '.join(str(error).split())[:200]}") from error
 
 
 READERS: dict[str, ReadDocuments] = {

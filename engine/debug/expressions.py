@@ -88,7 +88,7 @@ def parse_expression(text: str, pieces: Sequence[str] = (), characters: Characte
     parser = _Parser(text.strip(), pieces, characters)
     part = parser.part(tree, 0)
     if part.text is not None:
-        raise ValueError(f"{part.text!r} is no condition: write token == {part.text!r}")
+        raise ValueError(f"{part.text!r} is not a condition: write token == {part.text!r}")
     if part.wide:
         raise ValueError(f"{text.strip()!r} has a value for each position: put it into any(), all(), count() or min()")
     return Expression(text.strip(), part.truth, frozenset(parser.names), part.read)
@@ -125,7 +125,9 @@ class _Parser:
         """Return a part that must be true or false."""
         part = self.part(node, depth)
         if not part.truth:
-            raise ValueError(f"{self.source_of(node)} is no condition: compare it with something, as in remasked > 8")
+            raise ValueError(
+                f"{self.source_of(node)} is not a condition: compare it with something, as in remasked > 8"
+            )
         return part
 
 

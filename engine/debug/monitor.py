@@ -27,7 +27,7 @@ class Monitor:
     def set(self, number: int, text: str, sample: int | None) -> None:
         """Stop at a condition, in one sample or in any, in place of what had the number.
 
-        Raises ValueError for a text that is no condition.
+        Raises ValueError for a text that is not a condition.
         """
         self._conditions[number] = breakpoints.parse_condition(text, self._pieces, self._characters), sample
 

@@ -69,7 +69,7 @@ def draw_samples(
         except torch.OutOfMemoryError as error:
             if width == 1:
                 raise ValueError(
-                    "one sample alone is more than the device's memory holds: take a smaller length, --dtype bfloat16, "
+                    "one sample does not fit into the device's memory: choose a smaller length, --dtype bfloat16, "
                     "or another --device"
                 ) from error
             width //= 2
@@ -142,7 +142,7 @@ def sample_fault(model: TextModel, plan: EvalPlan, prompt: Sequence[int], line: 
         return f"it has {len(ids)} tokens, not {sampling.tokens}"
     never = {model.mask_id, *never_drawn(model)} - set(prompt)
     if any(not 0 <= token < model.vocab_size or token in never or token == model.mask_id for token in ids):
-        return "it holds a token that is no text of the model"
+        return "it holds a token that is not text of the model"
     between = plan.sampling.predictor == BETWEEN_STARTS
     if between and {ids[0], ids[-1]} != {row_ends(model)[0]}:
         return "it does not begin and end with the start token"

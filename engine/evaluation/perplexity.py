@@ -251,7 +251,7 @@ def _score_rows(
 def _finite(model: TextModel, numbers: Sequence[int], values: Sequence[float]) -> None:
     for number, value in zip(numbers, values, strict=True):
         if math.isinf(value):
-            raise ValueError(f"{model.name} holds row {number}, counted from 0, for impossible: its perplexity is inf")
+            raise ValueError(f"{model.name} gives row {number}, counted from 0, probability 0: its perplexity is inf")
 
 
 def _measured(model: TextModel, how: str, rows: Rows, scores: Sequence[RowScore]) -> Measured:

@@ -243,7 +243,7 @@ def decoded(path: Path, kind: type[Found]) -> Found:
     try:
         found = msgspec.json.decode(data, type=kind)
     except DAMAGED as error:
-        raise ValueError(f"{path} is no result of an evaluation: {error}") from error
+        raise ValueError(f"{path} is not the result of an evaluation: {error}") from error
     if found.format > FORMAT:
         raise ValueError(f"{path} has format {found.format}, and this version reads {FORMAT} at most")
     fault = mismatch(path)

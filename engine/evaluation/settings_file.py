@@ -46,7 +46,7 @@ def read_plan(home: Path, kind: type[Plan]) -> Plan | None:
     try:
         kept = msgspec.json.decode(regular_file(path).read_bytes(), type=_SettingsFile[kind])  # type: ignore[valid-type]
     except DAMAGED as error:
-        raise ValueError(f"{path} is no file of settings: {error}") from error
+        raise ValueError(f"{path} is not a settings file: {error}") from error
     if kept.format > SETTINGS_FORMAT:
         raise ValueError(f"{path} has format {kept.format}, and this version reads {SETTINGS_FORMAT} at most")
     return kept.plan

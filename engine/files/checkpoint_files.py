@@ -37,20 +37,20 @@ def read_state(path: Path, device: torch.device, lazily: bool = False) -> dict[s
     lazily: tensors are read when they are used, also if the file has been replaced by then.
     """
     if path.exists() and not path.is_file():
-        raise ValueError(f"{path} is no file")
+        raise ValueError(f"{path} is not a file")
     for _ in range(ATTEMPTS):
         before = _identity(path)
         fault = _fault(path)
         try:
             state = None if fault else torch.load(path, map_location=device, weights_only=True, mmap=lazily)
         except UNREADABLE as error:
-            fault = f"is no checkpoint of a training run, or damaged ({type(error).__name__})"
+            fault = f"is not a checkpoint of a training run, or damaged ({type(error).__name__})"
         if _identity(path) == before:
             break
     if fault:
         raise ValueError(f"{path} {fault}")
     if not isinstance(state, dict):
-        raise ValueError(f"{path} is no checkpoint of a training run, or damaged")
+        raise ValueError(f"{path} is not a checkpoint of a training run, or damaged")
     return state
 
 
@@ -97,7 +97,7 @@ def _fault(path: Path) -> str:
         with zipfile.ZipFile(path) as parts:
             bad = parts.testzip()
     except UNREADABLE:
-        return "is no checkpoint of a training run, or damaged"
+        return "is not a checkpoint of a training run, or damaged"
     return "" if bad is None else f"is damaged: its part {bad} does not match its checksum"
 
 

@@ -63,8 +63,10 @@ def _read(path: Path, state: Mapping[str, Any], read: Callable[[Mapping[str, Any
     for name, kind in PARTS.items():
         if not isinstance(state.get(name), kind):
             what = "has no" if name not in state else "has a wrong"
-            raise ValueError(f"{path} is no checkpoint of a training run: it {what} {name!r}")
+            raise ValueError(f"{path} is not a checkpoint of a training run: it {what} {name!r}")
     try:
         return read(state)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is no checkpoint of a training run: its configuration is wrong: {error}") from error
+        raise ValueError(
+            f"{path} is not a checkpoint of a training run: its configuration is wrong: {error}"
+        ) from error

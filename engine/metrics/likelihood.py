@@ -210,4 +210,4 @@ def check_rows(model: Denoiser, rows: Tensor, numbers: Sequence[int]) -> None:
     if low < 0 or high >= model.vocab_size:
         raise ValueError(f"rows hold token {low if low < 0 else high}, and the model has {model.vocab_size}")
     if bool((rows == model.mask_id).any()):
-        raise ValueError(f"rows hold the mask, token {model.mask_id}, which is no text")
+        raise ValueError(f"rows hold the mask, token {model.mask_id}, which is not text")

@@ -145,7 +145,7 @@ def _package() -> Any:
         return import_module("mauve.compute_mauve")
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            "MAUVE takes the package mauve-text: pip install 'remdm-tui[eval]'", name=error.name
+            "MAUVE needs the package mauve-text: pip install 'remdm-tui[eval]'", name=error.name
         ) from error
 
 

@@ -86,7 +86,7 @@ class DirectoryJudge:
             raise ValueError(f"{self.name} reads {self.context} tokens, a text has {longest}: cut it first")
         for number, row in enumerate(rows):
             if any(not 0 <= token < self.vocab_size or token == self.model.mask_id for token in row):
-                raise ValueError(f"row {number} holds a token that is no text of {self.name}")
+                raise ValueError(f"row {number} holds a token that is not text of {self.name}")
 
     def _nll(self, rows: list[Tensor]) -> Iterator[NDArray[np.float64]]:
         lengths = [len(row) - 1 for row in rows]

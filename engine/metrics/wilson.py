@@ -11,7 +11,7 @@ from engine.metrics.bootstrap import LEVEL, Interval
 def wilson(successes: int, count: int, level: float = LEVEL) -> Interval:
     """Return successes / count with its score interval (Wilson 1927).  Raises ValueError for a count of 0."""
     if not 0 <= successes <= count or count == 0:
-        raise ValueError(f"{successes} of {count} is no share")
+        raise ValueError(f"{successes} of {count} is not a share")
     z = NormalDist().inv_cdf((1 + level) / 2)
     share, weight = successes / count, z * z / count
     centre = (share + weight / 2) / (1 + weight)

@@ -42,7 +42,7 @@ class CausalLM:
         self._head = head_of(model, probe)
         changed = model(input_ids=F.pad(probe[:, :-1], (0, 1), value=0), use_cache=False).logits
         if not close(changed[:, :-1], logits[:, :-1]):
-            raise ValueError(f"{type(model).__name__} looks to the right of what it predicts: it is no causal model")
+            raise ValueError(f"{type(model).__name__} looks to the right of what it predicts: it is not a causal model")
         self._cache: Any = None
         self._seen = probe[:0]
         self.cached = self._can_cache(probe)

@@ -65,7 +65,7 @@ def read_network(home: Path, progress: LoadProgress = ignore) -> TrainableNetwor
     """
     for name in MODEL_FILES:
         if not is_there(home / name):
-            raise ValueError(f"{home} is no model directory: it has no {name}")
+            raise ValueError(f"{home} is not a model directory: it has no {name}")
     kind, config, _ = read_model_config(home / "config.json")
     weights = open_weights(home / "model.safetensors")
     check_claim(config.n_blocks, weights)

@@ -154,7 +154,7 @@ def tokenizer_of(repo: str) -> Path:
         HfApi().model_info(names[0], timeout=20)  # fails at once without a network, where a download tries for long
         return Path(hf_hub_download(names[0], TOKENIZER))
     except hub.HFValidationError as error:
-        raise LookupError("that is no name of a repository") from error
+        raise LookupError("that is not the name of a repository") from error
     except hub.GatedRepoError as error:
         raise LookupError(f"{repo} needs its owner's permission and `hf auth login`") from error
     except hub.RepositoryNotFoundError as error:

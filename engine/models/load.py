@@ -112,11 +112,11 @@ def read_model(request: LoadRequest) -> Loaded:
             check_room(sum(map(math.prod, shapes.values())) * request.dtype.itemsize, request.device)
             return reader.read(request)
     if home.is_dir() and not config and not training_files(home):
-        raise ValueError(f"{home} is no model directory: it has no config.json")
+        raise ValueError(f"{home} is not a model directory: it has no config.json")
     if broken is not None:
         raise broken
     description = str(config.get("model_type") or config.get("architectures") or "no known layout")[:80]
-    raise ValueError(f"{request.name} is no supported checkpoint ({description}): see `remdm-tui list models`")
+    raise ValueError(f"{request.name} is not a supported checkpoint ({description}): see `remdm-tui list models`")
 
 
 def _config(home: Path) -> dict[str, object]:

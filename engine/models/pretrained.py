@@ -195,7 +195,7 @@ def _gguf_of(request: LoadRequest) -> Path | None:
     gguf = None if (request.home / "config.json").is_file() else gguf_file(request.home)
     lacking = [package for package in ("gguf", "accelerate") if gguf is not None and find_spec(package) is None]
     if lacking:
-        raise ValueError(f"{gguf} is a GGUF file, which takes more packages: pip install {' '.join(lacking)}")
+        raise ValueError(f"{gguf} is a GGUF file, which needs more packages: pip install {' '.join(lacking)}")
     return gguf
 
 

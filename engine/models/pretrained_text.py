@@ -90,7 +90,7 @@ def _of_file(request: LoadRequest, path: Path, config: PreTrainedConfig) -> Any:
         return _made(request, lambda: make(tokenizer_file=str(path), **special))
     if path.name != "vocab.txt":
         raise ValueError(
-            f"{path} is no tokenizer that is known here: give a tokenizer.json, a vocab.txt or a directory"
+            f"{path} is not a tokenizer of a known kind: give a tokenizer.json, a vocab.txt or a directory"
         )
     casing = _casing(path)
     return _made(request, lambda: AutoTokenizer.from_pretrained(str(path.parent), config=config, **casing, **NO_CODE))

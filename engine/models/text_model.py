@@ -128,7 +128,7 @@ class TextModel:
 
     def _padding(self) -> tuple[str, ...]:
         count = len(self.never)
-        return (f"{count:,} ids of the vocabulary are no token and are never drawn",) if count else ()
+        return (f"{count:,} ids of the vocabulary are not tokens and are never drawn",) if count else ()
 
     @property
     def info(self) -> ModelInfo:

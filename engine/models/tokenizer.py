@@ -135,7 +135,7 @@ def named_tokenizer(name: str) -> Path:
             return tokenizer_of(name)
         except LookupError as error:
             raise ValueError(
-                f"the tokenizer {name!r} is no file or directory, nor to be had from the hub: {error}"
+                f"the tokenizer {name!r} is neither a file or directory nor on the hub: {error}"
             ) from error
     file = path / FILE if path.is_dir() else path
     if not is_there(file):

@@ -134,7 +134,7 @@ class SettingsEntry:
             *map(str, self.knobs.values()),
         ]
         if not all(word.isprintable() and len(word) <= LONGEST_LABEL for word in words):
-            raise ValueError("the recording's settings hold a word that is no name")
+            raise ValueError("the recording's settings hold a word that is not a name")
         return self
 
 

@@ -106,7 +106,8 @@ class Recorder:
         """Continue a file; a record that is torn at its end is cut off.
 
         vocabulary: texts by token number; empty: tokens that have not occurred yet get none.  fragments: as in
-        `ModelInfo`.  Raises ValueError for a file that is no recording, is damaged before its end, or is being written.
+        `ModelInfo`.  Raises ValueError for a file that is not a recording, is damaged before its end, or is being
+        written.
         """
         file, name = os.open(regular_file(path), os.O_RDWR), os.fspath(path)
         try:

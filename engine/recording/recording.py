@@ -50,12 +50,12 @@ class Recording:
 
     @classmethod
     def open(cls, path: str | PathLike[str]) -> Self:
-        """Open a recording.  Raises OSError where there is no such file, ValueError where it is no recording."""
+        """Open a recording.  Raises OSError where there is no such file, ValueError where it is not a recording."""
         return cls.adopt(os.open(regular_file(path), os.O_RDONLY), os.fspath(path))
 
     @classmethod
     def adopt(cls, file: int, name: str) -> Self:
-        """Return the recording in an open file; close the file if it is no recording."""
+        """Return the recording in an open file; close the file if it is not a recording."""
         try:
             made = cls(file, name)
             made._scan()

@@ -13,10 +13,10 @@ GLANCE = 2_048
 
 
 def check_preamble(file: int, name: str) -> int:
-    """Return where records begin; raises ValueError for a file that is no recording or of a format not known here."""
+    """Return where records begin; raises ValueError for a file that is not a recording, or of an unknown format."""
     begin = os.pread(file, PREAMBLE.size, 0)
     if not begin.startswith(MAGIC) or len(begin) < PREAMBLE.size:
-        raise ValueError(f"{name} is no recording of remdm-tui")
+        raise ValueError(f"{name} is not a recording of remdm-tui")
     _, version = PREAMBLE.unpack(begin)
     if not 1 <= version <= VERSION:
         raise ValueError(

@@ -245,8 +245,8 @@ class Strategy:
     def tilt(self, memory: OwnMemory, top: Tensor, top_p: Tensor) -> tuple[Tensor, Tensor]:
         """Return what is added to the logits at N positions before a token is drawn there and its probability taken.
 
-        Asked if `tilted` is read.  memory: that of these positions, [N, ...]; top and top_p [N]: the network's own most
-        probable token and its probability.  Returns ids [N, K], -1 for none, and numbers [N, K].
+        Called if `tilted` is read.  memory: that of these positions, [N, ...]; top and top_p [N]: the network's own
+        most probable token and its probability.  Returns ids [N, K], -1 for none, and numbers [N, K].
         """
         raise TypeError(f"{type(self).__name__} has no tilt")
 

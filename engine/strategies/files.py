@@ -142,7 +142,7 @@ def installed(taken: Collection[str] = ()) -> Installed:
             with distinguish_interrupts():
                 kind = point.load()
                 if not (isinstance(kind, type) and issubclass(kind, Strategy)):
-                    raise StrategyError("it is no class that inherits engine.strategies.Strategy")
+                    raise StrategyError("it is not a class that inherits engine.strategies.Strategy")
                 path = getattr(sys.modules.get(kind.__module__), "__file__", None) or point.value
                 made = validate_class(kind, point.name, path, {*taken, *kinds})
                 kinds[made.name] = made

@@ -22,7 +22,7 @@ class Prism(Strategy):
     reads = frozenset({"masked", "committed", "quality"})
 
     num_remasking: int = knob(
-        12, "tokens masked again in a block: an equal share a step, what is over in the middle steps", 0, 4096
+        12, "tokens masked again in a block: an equal share a step, the remainder in the middle steps", 0, 4096
     )
 
     def plan(self, view: View) -> Plan:

@@ -48,7 +48,7 @@ def validate_class(kind: type[Strategy], name: str, path: str, taken: Collection
     """
     title = kind.__name__
     if "__dataclass_params__" not in vars(kind) or not vars(kind)["__dataclass_params__"].frozen:
-        raise StrategyError(f"{title} is no frozen dataclass: write @dataclass(frozen=True) above it")
+        raise StrategyError(f"{title} is not a frozen dataclass: write @dataclass(frozen=True) above it")
     if kind.plan is Strategy.plan:
         raise StrategyError(f"{title} has no plan: write plan(self, view) that returns Plan(unmask, remask)")
     for field in dataclasses.fields(kind):
@@ -59,7 +59,7 @@ def validate_class(kind: type[Strategy], name: str, path: str, taken: Collection
         if attribute not in vars(kind):
             setattr(kind, attribute, otherwise)
     if not isinstance(kind.name, str) or not NAME.fullmatch(kind.name):
-        raise StrategyError(f"{kind.name!r} is no name for a strategy: take small letters, digits and hyphens")
+        raise StrategyError(f"{kind.name!r} is not a valid name for a strategy: take small letters, digits and hyphens")
     if kind.name in taken:
         raise StrategyError(f"there is a strategy {kind.name} already: give {title} another name")
     _validate_reads(kind)

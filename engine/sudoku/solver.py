@@ -10,7 +10,7 @@ import numpy as np
 
 from engine.sudoku.rules import CELLS, EMPTY, SIDE, UNITS, Cells
 
-MISSING = "solving a Sudoku takes pycryptosat: pip install 'remdm-tui[tasks]'"
+MISSING = "solving a Sudoku needs pycryptosat: pip install 'remdm-tui[tasks]'"
 
 Clause = list[int]
 

@@ -137,5 +137,5 @@ def own_ranks(device: str, environment: Mapping[str, str], devices: int | None =
         return Launched(device.partition(":")[0], layout.local, layout.nodes)
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            "several processes take the package lightning-fabric: pip install 'remdm-tui[eval]'", name=error.name
+            "several processes need the package lightning-fabric: pip install 'remdm-tui[eval]'", name=error.name
         ) from error

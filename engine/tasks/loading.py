@@ -38,7 +38,7 @@ def harness_version() -> str:
         import lm_eval
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            "tasks take the package lm-eval: pip install 'remdm-tui[tasks]'", name=error.name
+            "tasks need the package lm-eval: pip install 'remdm-tui[tasks]'", name=error.name
         ) from error
     return str(lm_eval.__version__)
 

@@ -1,4 +1,4 @@
-"""Sudokus as a task that takes no harness: held-out puzzles by their clues, and how far they are solved."""
+"""Sudokus as a task that needs no harness: held-out puzzles by their clues, and how far they are solved."""
 
 from __future__ import annotations
 

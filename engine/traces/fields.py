@@ -143,12 +143,14 @@ def _numbers(value: Any, name: str, kind: type[np.generic]) -> NDArray[Any]:
     try:
         array = np.asarray(value)
     except (ValueError, OverflowError):
-        raise ValueError(f"{name} is no array of numbers: its lists differ in length or hold something else") from None
+        raise ValueError(
+            f"{name} is not an array of numbers: its lists differ in length or hold something else"
+        ) from None
     if array.dtype == object and kind is np.float64:
         try:
             array = array.astype(np.float64)
         except (TypeError, ValueError):
-            raise ValueError(f"{name} holds something that is no number") from None
+            raise ValueError(f"{name} holds something that is not a number") from None
     if array.dtype.kind not in ("iu" if kind is np.int64 else "iuf"):
         what = "whole numbers" if kind is np.int64 else "numbers"
         raise ValueError(f"{name} must hold {what}, not {array.dtype}")

@@ -52,7 +52,7 @@ def _numpy(path: Path) -> Any:
         with found:
             return {name: found[name] for name in found.files}
     except (ValueError, EOFError, zipfile.BadZipFile, NotImplementedError) as error:
-        raise ValueError(f"{path} is no file of numpy that can be read: {error}") from None
+        raise ValueError(f"{path} is not a readable numpy file: {error}") from None
 
 
 def _torch(path: Path) -> Any:

@@ -243,4 +243,4 @@ def check_corpus(config: TrainConfig, corpus: TrainingData) -> None:
     for split in ("train", "validation"):
         held = len(corpus.splits.get(split, ()))
         if held < config.model.length:
-            raise ValueError(f"the data's {split} split holds {held} tokens: a window takes {config.model.length}")
+            raise ValueError(f"the data's {split} split holds {held} tokens: a window needs {config.model.length}")

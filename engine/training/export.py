@@ -109,7 +109,7 @@ def best_model(run: Run) -> tuple[TrainableNetwork, int]:
     best = _best(run.home)
     state = read_state(best, torch.device("cpu"))
     if not (isinstance(state.get("ema"), dict) and isinstance(state.get("step"), int)):
-        raise ValueError(f"{best} is no average of a training run: it has no 'ema' and 'step'")
+        raise ValueError(f"{best} is not an average of a training run: it has no 'ema' and 'step'")
     return averaged(run.kind, run.shape, state["ema"]), int(state["step"])
 
 

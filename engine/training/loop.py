@@ -279,7 +279,7 @@ class Trainer:
             self._load(state)
         except (LookupError, RuntimeError, TypeError, ValueError, AttributeError) as error:
             reason = " ".join(str(error).split())[:200]
-            raise ValueError(f"{found.path} is no checkpoint of this run: {reason}") from error
+            raise ValueError(f"{found.path} is not a checkpoint of this run: {reason}") from error
 
     def _load(self, state: Mapping[str, Any]) -> None:
         own = self.model.state_dict()

@@ -50,7 +50,7 @@ def existing_tokenizer(name: str) -> Tokenizer:
     Those that it lacks are added after its last token.  Raises ValueError if there is no tokenizer.
     """
     file = local_tokenizer_file(name)
-    with library_errors(f"{name} is no tokenizer"):
+    with library_errors(f"{name} is not a tokenizer"):
         tokenizer = _from_hub(name) if file is None else read_tokenizer(file)
     # a file may configure truncation and padding
     tokenizer.no_truncation()

@@ -168,5 +168,5 @@ def workers(
         return FabricWorkers(device.partition(":")[0], layout, strategy)
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            "several processes take the package lightning-fabric: pip install 'remdm-tui[train]'", name=error.name
+            "several processes need the package lightning-fabric: pip install 'remdm-tui[train]'", name=error.name
         ) from error

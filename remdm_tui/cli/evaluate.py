@@ -93,7 +93,7 @@ def evaluate(
         option(
             "--tasks",
             "Answer tasks of lm-evaluation-harness instead: names or YAML files, comma-separated. --length and "
-            "--steps are then those of an answer. Or solve `sudoku`, which takes no harness.",
+            "--steps are then those of an answer. Or solve `sudoku`, which needs no harness.",
         ),
     ] = None,
     limit: Annotated[

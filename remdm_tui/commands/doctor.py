@@ -23,7 +23,7 @@ from remdm_tui.watch.available_models import hub_cache
 
 def run(choice: ModelChoice, *, load: bool, as_json: bool) -> None:
     """Print the environment, then the model. Raises ValueError if the model does not load."""
-    with on_stderr(lines=False) as reporter, reporter.waiting("looking at this machine"):
+    with on_stderr(lines=False) as reporter, reporter.waiting("checking this machine"):
         from engine.models.environment import devices, versions
 
         facts: dict[str, Any] = {

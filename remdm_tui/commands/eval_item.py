@@ -24,7 +24,7 @@ def arguments_of_item(
     ValueError.
     """
     if not (home / ITEMS).exists():
-        raise ValueError(f"{home} holds no answers to tasks, which --item is about: take --sample for samples")
+        raise ValueError(f"{home} holds no answers to tasks: watch a sample with --sample")
     plan, question = read_task_plan(home), read_question(home, key)
     if given.prompt is not None or given.prompt_literal is not None or given.chat is not None:
         raise ValueError("an item brings its own prompt: leave out --prompt and --chat")

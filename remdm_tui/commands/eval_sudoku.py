@@ -1,4 +1,4 @@
-"""`eval --tasks sudoku`: held-out puzzles by their clues, asked without a harness."""
+"""`eval --tasks sudoku`: held-out puzzles by their clues, without a harness."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ class AnswerRunner(ABC):
 
     @abstractmethod
     def plan(self, options: WatchOptions, model: TextModel, record: PlannedModel) -> TaskPlan:
-        """Return what decides the answers.  Raises ValueError for what cannot be asked."""
+        """Return what decides the answers.  Raises ValueError for settings that answers do not have."""
 
     @abstractmethod
     def answer(self, plan: TaskPlan, store: TaskStore, model: TextModel, width: int) -> TaskResults | None:

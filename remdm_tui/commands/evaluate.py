@@ -105,7 +105,7 @@ def _runner(arguments: EvalArguments, process: Ranks, reporter: Reporter, truste
         from remdm_tui.commands.eval_sudoku import SudokuRunner
 
         if arguments.tasks.names != (SUDOKU,):
-            raise ValueError(f"{SUDOKU} is asked alone: leave out the other --tasks")
+            raise ValueError(f"{SUDOKU} cannot be combined with other tasks: leave them out of --tasks")
         return SudokuRunner(arguments, process, reporter)
     if arguments.tasks is not None:
         from remdm_tui.commands.eval_tasks import TaskRunner

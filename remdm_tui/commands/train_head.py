@@ -65,9 +65,9 @@ def _home(name: str) -> Path:
     home = resolve(name)
     if name in BUILT_IN or home is None:
         raise ValueError(
-            f"the files of {name} are not yours to add to: copy the model to a directory and give that "
+            f"the files of {name} cannot be added to: copy the model to a directory and give that "
             "as --model, or give --out DIR to write the head alone"
         )
     if not home.is_dir():
-        raise ValueError(f"{name} is a single file, beside which no head is looked for: give the directory of a model")
+        raise ValueError(f"{name} is a single file, and a head is stored in a directory: give the directory of a model")
     return home

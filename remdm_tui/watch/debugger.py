@@ -74,7 +74,7 @@ class Debugger:
     # -- actions
 
     def add_breakpoint(self, text: str) -> None:
-        """Add a breakpoint.  Raises ValueError for a text that is no condition."""
+        """Add a breakpoint.  Raises ValueError for a text that is not a condition."""
         self._store.dispatch(e.NewBreakpoint(self._conditions.checked(text)))
 
     def toggle_breakpoint(self, number: int) -> None:

@@ -444,7 +444,7 @@ def test_a_sweep_makes_a_directory_for_every_combination(cli: Callable[..., Any]
         (["--judge", "/nowhere"], "there is no file or directory '/nowhere'"),
         (["--judge", "none"], "MAUVE needs a model's features: name a --judge or --features"),
         (["--references", "/nowhere.txt"], "there is no file or directory '/nowhere.txt', nor a data set"),
-        (["--references", "/dev/null"], "/dev/null is no file of text"),
+        (["--references", "/dev/null"], "/dev/null is not a text file"),
         (["--count", "3"], "MAUVE needs at least 20 samples and 20 references that are not empty, got 3"),
         (["--length", "25"], "length 25 is beyond the model's 24"),
         (["--sweep", "steps=4,x"], "the sweep over steps needs numbers, not 'x'"),

@@ -177,7 +177,7 @@ def test_a_puzzle_is_replayed_as_it_was_solved_and_judged(whole: Path) -> None:
         (["--multiturn"], "--multiturn is about tasks of text"),
         (["--draws", "4"], "--draws is about tasks of text"),
         (["--count", "4"], "--count is about samples"),
-        (["--tasks", "sudoku,gsm8k"], "sudoku is asked alone"),
+        (["--tasks", "sudoku,gsm8k"], "sudoku cannot be combined with other tasks"),
         (["--model", "demo"], "demo fills no 9x9 grids with boxes, so it cannot solve a Sudoku"),
     ],
 )
@@ -195,4 +195,4 @@ def test_without_the_solver_one_sentence_names_it(
     monkeypatch.setitem(sys.modules, "pycryptosat", None)
     result = cli(*command(model, tmp_path / "out"))
     assert result.exit_code == 2
-    assert "solving a Sudoku takes pycryptosat: pip install" in " ".join(result.stderr.split())
+    assert "solving a Sudoku needs pycryptosat: pip install" in " ".join(result.stderr.split())

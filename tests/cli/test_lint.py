@@ -117,7 +117,7 @@ def test_a_recording_beside_an_evaluation_is_linted_too(cli: Callable[..., Any],
     ("name", "says"),
     [
         ("missing.remdm", "No such file"),
-        ("notes.txt", "is no recording"),
+        ("notes.txt", "is not a recording"),
         ("empty", "no evaluation to lint"),
         ("half", "has no samples.jsonl yet"),
         ("torn", "line 1:"),

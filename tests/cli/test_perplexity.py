@@ -556,12 +556,12 @@ def test_a_device_out_of_memory_halves_the_batch_and_changes_no_figure(
         ("nowhere.txt", {}, "there is no file or directory"),
         ("nonsense.jsonl", {"split": "test"}, "has no split 'test': choose train, validation"),
         ("blank.txt", {}, r"blank\.txt holds no text"),
-        ("short.txt", {"windows": 3}, "the text comes to 4 tokens: a window takes 16"),
+        ("short.txt", {"windows": 3}, "the text has 4 tokens: a window needs 16"),
         ("short.txt", {"wrap": True}, "the text comes to 2 tokens: a row of 16 takes 14"),
         ("nonsense.jsonl", {"wrap": True, "windows": 3}, "give --wrap or --windows, not both"),
         ("nonsense.jsonl", {"conventions": "paper"}, "choose standard, reference, both"),
         ("nonsense.jsonl", {"length": 17}, "rows of 17 tokens are too long: .* takes 16 at most"),
-        ("nonsense.jsonl", {"length": 2, "wrap": True}, "a row takes at least 3 tokens"),
+        ("nonsense.jsonl", {"length": 2, "wrap": True}, "a row needs at least 3 tokens"),
         ("nonsense.jsonl", {"limit": 0}, "limit must be at least 1, not 0"),
         ("nonsense.jsonl", {"windows": 0}, "windows must be at least 1, not 0"),
         ("nonsense.jsonl", {"batch": 0}, "batch must be at least 1, not 0"),
@@ -603,7 +603,7 @@ def test_rows_that_are_not_the_models_are_reported_before_any_is_scored(home: Pa
     last = int(model_rows(model, texts, windows=6).tokens[5, 3])
     model.mask_id = last
     done: list[PerplexityProgress] = []
-    with pytest.raises(ValueError, match=f"rows hold the mask, token {last}, which is no text"):
+    with pytest.raises(ValueError, match=f"rows hold the mask, token {last}, which is not text"):
         evaluation.perplexity(model, texts, PerplexityOptions(windows=6), batch=1, report=done.append)
     assert done == []
 
@@ -612,5 +612,5 @@ def test_a_row_held_for_impossible_has_no_perplexity(home: Path) -> None:
     model, texts = model_of(home), load_texts(str(home / "nonsense.jsonl"))
     project = model.network.project
     model.network.project = lambda hidden: project(hidden).index_fill(1, torch.arange(1, 200), -torch.inf)
-    with pytest.raises(ValueError, match="holds row 0, counted from 0, for impossible"):
+    with pytest.raises(ValueError, match="gives row 0, counted from 0, probability 0"):
         evaluation.perplexity(model, texts, PerplexityOptions(windows=2))

@@ -124,7 +124,9 @@ def test_a_replay_switches_branches_and_starts_none(tmp_path: Path) -> None:
         link.switch(2)
 
 
-@pytest.mark.parametrize(("content", "sentence"), [(b"text", "is no recording"), (b"\x89remdm\r\n\x63\0", "format 99")])
+@pytest.mark.parametrize(
+    ("content", "sentence"), [(b"text", "is not a recording"), (b"\x89remdm\r\n\x63\0", "format 99")]
+)
 def test_what_cannot_be_replayed_is_reported_in_a_sentence(tmp_path: Path, content: bytes, sentence: str) -> None:
     (tmp_path / "run").write_bytes(content)
     with pytest.raises(ValueError, match=sentence):

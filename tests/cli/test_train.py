@@ -298,7 +298,7 @@ def test_plain_lines_come_when_something_was_measured_or_time_has_passed() -> No
         ("text.txt", None, "text.txt: No such file or directory"),
         ("text.txt", "", "the data files hold no text"),
         ("text.txt", "too short", "use more text or name a tokenizer by data.tokenizer"),
-        ("runs/tiny/last.pt", "nope", "last.pt is no checkpoint of a training run"),
+        ("runs/tiny/last.pt", "nope", "last.pt is not a checkpoint of a training run"),
     ],
 )
 def test_bad_input_is_one_sentence_and_exit_code_2(

@@ -37,5 +37,5 @@ def test_a_head_is_written_beside_the_model_and_loaded(home: Path) -> None:
 
 
 def test_a_built_in_model_needs_a_directory(home: Path) -> None:
-    with pytest.raises(ValueError, match=r"the files of demo are not yours to add to: .* give --out DIR"):
+    with pytest.raises(ValueError, match=r"the files of demo cannot be added to: .* give --out DIR"):
         run(ModelChoice("demo", "cpu", "float32"), [str(home / "nonsense.jsonl")], steps=1, quiet=True)

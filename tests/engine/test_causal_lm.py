@@ -372,7 +372,7 @@ def test_a_gguf_file_says_which_packages_it_takes(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(pretrained, "find_spec", lambda package: None)
     (tmp_path / "a.gguf").write_bytes(b"GGUF")
     for name in (tmp_path, tmp_path / "a.gguf"):
-        with pytest.raises(ValueError, match="which takes more packages: pip install gguf accelerate"):
+        with pytest.raises(ValueError, match="which needs more packages: pip install gguf accelerate"):
             load_model(str(name), "cpu")
     (tmp_path / "b.gguf").write_bytes(b"GGUF")
     with pytest.raises(ValueError, match=r"holds 2 GGUF files: give one of them, such as .*a\.gguf"):

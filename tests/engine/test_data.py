@@ -74,7 +74,7 @@ def test_a_directory_is_the_files_of_text_below_it(tmp_path: Path) -> None:
     }
     assert found.tokenizer.decode(found.splits["train"][:40].tolist()).startswith("first of all")
     (tmp_path / "none").mkdir()
-    with pytest.raises(ValueError, match=r"none holds no file of text: it takes \.txt, \.jsonl"):
+    with pytest.raises(ValueError, match=r"none holds no text file of a known kind: \.txt, \.jsonl"):
         prepare([tmp_path / "none"], VOCABULARY, tmp_path / "cache")
 
 

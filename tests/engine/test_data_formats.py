@@ -103,10 +103,10 @@ def test_half_a_surrogate_pair_becomes_a_replacement(tmp_path: Path, name: str) 
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("novel", b"text", "novel is no file of text: it takes .txt, .jsonl, .ndjson, .json, .csv, .tsv, .parquet"),
-        ("a.md", b"text", "a.md is no file of text"),
-        ("a.parquet.gz", b"text", "a.parquet.gz is no file of text"),
-        ("a.gz", packed(b"text"), "a.gz is no file of text"),
+        ("novel", b"text", "novel is not a text file of a known kind: .txt, .jsonl, .ndjson, .json, .csv, .tsv"),
+        ("a.md", b"text", "a.md is not a text file"),
+        ("a.parquet.gz", b"text", "a.parquet.gz is not a text file"),
+        ("a.gz", packed(b"text"), "a.gz is not a text file"),
         ("a.txt", b"one\ntwo \xff\n", r"a.txt is not UTF-8 text: line 2, byte 5 \(0xff\)"),
         ("a.jsonl.gz", packed(b'{"text": "\xe9"}\n'), "a.jsonl.gz is not UTF-8 text: line 1, byte 11"),
         ("a.txt", b"one\nt\0w\0o", "a.txt, line 2: a NUL character"),
@@ -115,7 +115,7 @@ def test_half_a_surrogate_pair_becomes_a_replacement(tmp_path: Path, name: str) 
         ("a.txt.xz", lzma.compress(b"text" * 99)[:-9], "a.txt.xz is damaged"),
         ("a.txt.bz2", b"no bzip2", "a.txt.bz2 is damaged"),
         ("a.txt.zst", b"no zstd", "a.txt.zst is damaged"),
-        ("a.parquet", b"no parquet", "a.parquet is no parquet file, or damaged"),
+        ("a.parquet", b"no parquet", "a.parquet is not a parquet file, or damaged"),
         ("a.csv", b"id,body\n1,x\n", "a.csv has no column 'text' in its first line, but 'id', 'body'"),
         ("a.csv", b"id,text\n1,x\n2\n", "a.csv, line 3: 1 fields, and the first line names 2 columns"),
         ("a.csv", b'text\n"open\n', "a.csv, line 2: unexpected end of data"),
@@ -216,7 +216,7 @@ def test_a_damaged_file_of_a_directory_is_refused_and_not_left_out(tmp_path: Pat
 def test_a_directory_without_texts_says_what_it_holds(tmp_path: Path) -> None:
     (tmp_path / "table.csv").write_text("id,body\n1,x\n", encoding="utf-8")
     with pytest.raises(
-        ValueError, match=r"holds no file of text: .*; it holds table\.csv \(no column 'text', but 'id',"
+        ValueError, match=r"holds no text file of a known kind: .*; it holds table\.csv \(no column 'text', but 'id',"
     ):
         load_texts([tmp_path])
     (tmp_path / "README.txt").write_text("All that there is.", encoding="utf-8")

@@ -281,7 +281,7 @@ def test_rows_of_the_vocabulary_that_are_no_tokens_are_never_proposed(make: Call
             model, engine.make_strategy("mdlm"), steps=4, length=30, count=8, temperature=5.0, draw=draw
         )
         assert (ids < KNOWN).all()
-    assert any("ids of the vocabulary are no token" in note for note in model.info.notes)
+    assert any("ids of the vocabulary are not tokens" in note for note in model.info.notes)
 
 
 def test_llada_answers_a_prompt_in_blocks(make: Callable[..., Path]) -> None:

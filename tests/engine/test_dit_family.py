@@ -423,7 +423,7 @@ def test_the_mask_is_the_one_requested_or_configured_or_known_to_the_tokenizer(t
     assert engine.load_model(str(wide), "cpu", tokenizer=str(own)).mask_id == MASK
     with pytest.raises(ValueError, match="pass --mask-id with a number of 0 to 258"):
         engine.load_model(str(wide), "cpu", tokenizer=tokenizer)
-    with pytest.raises(ValueError, match=r"900 is no token of .*: pass --mask-id"):
+    with pytest.raises(ValueError, match=r"900 is not a token of .*: pass --mask-id"):
         engine.load_model(str(home), "cpu", tokenizer=tokenizer, mask_id=900)
 
 
@@ -498,8 +498,8 @@ def test_a_tokenizer_beside_the_weights_is_used_unless_another_is_requested(tmp_
     ("requested", "message"),
     [
         ("/no/where/tokenizer.json", "there is no tokenizer file '/no/where/tokenizer.json'"),
-        ("some/one", "'some/one' is no file or directory, nor to be had from the hub: HF_HUB_OFFLINE is set"),
-        ("a b", "'a b' is no file or directory, nor to be had from the hub: that is no name"),
+        ("some/one", "'some/one' is neither a file or directory nor on the hub: HF_HUB_OFFLINE is set"),
+        ("a b", "'a b' is neither a file or directory nor on the hub: that is not the name"),
         (".", "has no tokenizer.json"),
     ],
 )

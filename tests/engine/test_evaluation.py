@@ -614,7 +614,7 @@ def test_where_one_sample_is_too_much_that_is_reported(tmp_path: Path) -> None:
         def encode(self, tokens: Tensor, t: Tensor) -> Tensor:
             raise torch.OutOfMemoryError("out of memory")
 
-    with pytest.raises(ValueError, match="one sample alone is more than the device's memory holds"):
+    with pytest.raises(ValueError, match="one sample does not fit into the device's memory"):
         finished(tmp_path, plan(None), None, model=Full())
 
 
@@ -1056,7 +1056,7 @@ def test_a_file_of_an_evaluation_that_is_nested_deep_is_damaged(tmp_path: Path) 
     assert EvalStore(tmp_path).samples(notice=remarks.append) == {}
     assert len(remarks) == 1
     (tmp_path / "settings.json").write_text(deep)
-    with pytest.raises(ValueError, match="is no file of settings"):
+    with pytest.raises(ValueError, match="is not a settings file"):
         EvalStore(tmp_path).plan()
 
 

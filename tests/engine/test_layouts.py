@@ -185,7 +185,7 @@ def test_ids_beyond_the_tokenizer_are_never_drawn(kind: str, tmp_path: Path, tok
     path = write_lightning(tmp_path / "model.ckpt", weights, configured, None)
     model = engine.load_model(str(path), "cpu", tokenizer=tokenizer, mask_id=VOCAB - 1)
     assert model.never == tuple(range(VOCAB, PADDED))
-    assert "40 ids of the vocabulary are no token and are never drawn" in model.info.notes
+    assert "40 ids of the vocabulary are not tokens and are never drawn" in model.info.notes
     strategies = ["left-to-right"] if kind == "ar" else ["mdlm", "low-confidence", "remdm-cap"]
     for name in strategies:
         for more in ({}, {"temperature": 0.0}, {"draw": "gumbel-float64"}, {"draw": "gumbel-float32"}):

@@ -55,7 +55,7 @@ def test_a_pickle_that_calls_runs_nothing(tmp_path: Path, way: str) -> None:
     marker = tmp_path / "ran"
     payload = opcodes(marker)[way]
     path = zipped(tmp_path / "evil.ckpt", payload)
-    with refused("holds no tensors by name|calls what is no function|is damaged|not a plain tensor"):
+    with refused("holds no tensors by name|calls something that is not a function|is damaged|not a plain tensor"):
         PickledWeights(path)
     assert not marker.exists()
     with contextlib.suppress(TypeError, AttributeError):
@@ -374,7 +374,7 @@ LIES: dict[str, tuple[Any, str]] = {
     "no offsets": ({"a": {"dtype": "F32", "shape": [6]}}, "is not described"),
     "one offset": ({"a": {"dtype": "F32", "shape": [6], "data_offsets": [0]}}, "is not described"),
     "a text": ({"a": "F32"}, "is not described"),
-    "a list": ([1, 2], "header is no object"),
+    "a list": ([1, 2], "header is not an object"),
     "a name twice": (b'{"a":{"dtype":"F32","shape":[6],"data_offsets":[0,24]},"a":null}', "a is there twice"),
     "no JSON": (b"{", "is not a safetensors file"),
     "no text": (b"\xff\xff\xff\xff", "is not a safetensors file"),

@@ -359,7 +359,7 @@ def test_numbers_behind_the_tokenizers_last_are_never_proposed(tmp_path: Path) -
     model = load_model(str(made.home), "cpu")
     logits = model.project(model.encode(canvas(model, 6), torch.zeros(3))[0])
     assert (logits[:, -3:] == -torch.inf).all()
-    assert "3 ids of the vocabulary are no token" in " ".join(model.info.notes)
+    assert "3 ids of the vocabulary are not tokens" in " ".join(model.info.notes)
 
 
 def test_a_head_that_cannot_be_distinguished_runs_on_everything(tmp_path: Path) -> None:

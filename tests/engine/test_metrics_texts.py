@@ -63,9 +63,9 @@ def test_missing_or_empty_data_is_one_sentence(home: Path, tmp_path: Path) -> No
     for name, message in (
         ("blank.txt", r"blank\.txt holds no text"),
         ("empty.jsonl", r"empty\.jsonl holds no text"),
-        ("none", r"none holds no file of text: it takes \.txt, \.jsonl, \.ndjson, "),
+        ("none", r"none holds no text file of a known kind: \.txt, \.jsonl, \.ndjson, "),
         ("nowhere.txt", r"there is no file or directory '.*nowhere\.txt', nor a data set: openwebtext-split, "),
-        ("picture.png", r"picture\.png is no file of text"),
+        ("picture.png", r"picture\.png is not a text file"),
         ("broken.jsonl.gz", r"broken\.jsonl\.gz is damaged: "),
         ("cut.txt.gz", r"cut\.txt\.gz is damaged"),
     ):
@@ -107,7 +107,7 @@ def test_the_fields_data_sets_have_their_names() -> None:
 def test_the_extra_to_install_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(
-        ModuleNotFoundError, match=r"ag_news takes the package datasets: pip install 'remdm-tui\[eval\]'"
+        ModuleNotFoundError, match=r"ag_news needs the package datasets: pip install 'remdm-tui\[eval\]'"
     ):
         hub_texts("ag_news", "test")
 
@@ -198,7 +198,7 @@ def test_windows_are_spread_over_the_stream() -> None:
     stream = [*codes("ab\n\n"), END, *codes("cdefghij\n\n"), END]
     rows = windows(["ab", "cdefghij"], codes, 4, 5, END)
     assert rows.tolist() == [stream[i : i + 4] for i in (0, 3, 6, 9, 12)]
-    with pytest.raises(ValueError, match="the text comes to 5 tokens: a window takes 9"):
+    with pytest.raises(ValueError, match="the text has 5 tokens: a window needs 9"):
         windows(["ab"], codes, 9, 1, END)
     with pytest.raises(ValueError, match="at least 1"):
         windows(["ab"], codes, 2, 0, END)

@@ -46,7 +46,7 @@ def register(monkeypatch: pytest.MonkeyPatch, reader: Reader) -> None:
 
 def test_the_reader_of_contributing_reads_a_layout_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = written(tmp_path / "model", SHAPE.to_dict())
-    with pytest.raises(ValueError, match=r"is no supported checkpoint \(plain-dit\)"):
+    with pytest.raises(ValueError, match=r"is not a supported checkpoint \(plain-dit\)"):
         load_model(home, "cpu", "float32")
     register(monkeypatch, example())
     model = load_model(home, "cpu", "float32")

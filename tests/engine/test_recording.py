@@ -484,7 +484,7 @@ def test_a_frame_out_of_turn_or_of_another_run_is_refused_and_changes_nothing(tm
         "has another shape": replace(second, tokens=np.zeros((1, 9), np.int32)),
         "a token outside the vocabulary of 6": replace(second, tokens=np.full((1, 8), 6, np.int32)),
         "a change that does not exist": replace(second, change=np.full((1, 8), len(Change), np.uint8)),
-        "a word that is no name": replace(second, settings=Settings("\x1b[31m")),
+        "a word that is not a name": replace(second, settings=Settings("\x1b[31m")),
     }
     for sentence, frame in wrong.items():
         with pytest.raises(ValueError, match=sentence):

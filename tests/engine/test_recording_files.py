@@ -164,9 +164,9 @@ def test_a_damaged_middle_ends_the_recording_there_and_is_not_written_to(tmp_pat
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"", "is no recording of remdm-tui"),
-        (b"PK\x03\x04" * 100, "is no recording of remdm-tui"),
-        (MAGIC, "is no recording of remdm-tui"),
+        (b"", "is not a recording of remdm-tui"),
+        (b"PK\x03\x04" * 100, "is not a recording of remdm-tui"),
+        (MAGIC, "is not a recording of remdm-tui"),
         (PREAMBLE.pack(MAGIC, VERSION + 1), f"is in format {VERSION + 1} of recordings and this remdm-tui reads"),
         (PREAMBLE.pack(MAGIC, 0), "is in format 0"),
         (PREAMBLE.pack(MAGIC, VERSION), "breaks off before its first step"),

@@ -92,12 +92,15 @@ SECOND = HEAD[HEAD.index("@dataclass") :].replace("Mine", "Other")
         (HEAD + PLAN + SECOND + PLAN, "defines Mine and Other: leave one"),
         (HEAD, "Mine has no plan: write plan(self, view)"),
         ((HEAD + PLAN).replace("(frozen=True)", ""), "cannot inherit non-frozen dataclass from a frozen one"),
-        ((HEAD + PLAN).replace("@dataclass(frozen=True)", ""), "Mine is no frozen dataclass"),
+        ((HEAD + PLAN).replace("@dataclass(frozen=True)", ""), "Mine is not a frozen dataclass"),
         ((HEAD + PLAN).replace("def plan(self, view):", "def plan(self view):"), "SyntaxError: invalid syntax"),
         ("import nosuchmodule\n" + HEAD + PLAN, "line 1: ModuleNotFoundError: No module named 'nosuchmodule'"),
         ("raise SystemExit(3)\n", "line 1: SystemExit: 3"),
         ((HEAD + PLAN).replace("    eta", '    name = "mdlm"\n    eta'), "there is a strategy mdlm already"),
-        ((HEAD + PLAN).replace("    eta", '    name = "my rule"\n    eta'), "'my rule' is no name for a strategy"),
+        (
+            (HEAD + PLAN).replace("    eta", '    name = "my rule"\n    eta'),
+            "'my rule' is not a valid name for a strategy",
+        ),
         ((HEAD + PLAN).replace("    eta", '    reads = "tea"\n    eta'), "reads of Mine must be a set of held, masked"),
         (
             (HEAD + PLAN).replace("eta: float = knob(0.3, ", "eta: float = knob(3.0, "),

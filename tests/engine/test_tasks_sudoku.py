@@ -139,7 +139,7 @@ def test_a_share_has_the_score_interval() -> None:
     assert (none.low, none.high) == (0, pytest.approx(0.0369935))
     assert wilson(100, 100).low == pytest.approx(1 - none.high)
     for count in (0, 3):
-        with pytest.raises(ValueError, match="is no share"):
+        with pytest.raises(ValueError, match="is not a share"):
             wilson(4, count)
 
 

@@ -211,7 +211,7 @@ def test_a_file_that_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypatch:
         ([[M, M], [-2, 1]], "token -2"),
         ([[M, M], [1 << 21, 1]], "token 2097152"),
         ([[M, M, M], [1, 2]], "shorter than the one before"),
-        ([[[M, M]], [[1, 2], [3, 4, 5]]], "no array of numbers"),
+        ([[[M, M]], [[1, 2], [3, 4, 5]]], "not an array of numbers"),
         ({"ids": STATES, "probabilities": [[0.5]]}, "probabilities have the shape"),
         ({"ids": [[M, M], [1, 2]], "probabilities": [[0.5, 2.0]]}, "must lie in 0 to 1, not 2"),
         ({"ids": STATES, "mask_id": "x"}, "mask_id must be a whole number"),

@@ -451,7 +451,7 @@ def test_a_split_shorter_than_a_window_is_refused_before_training(corpus: Corpus
     for splits in ({split: corpus.splits[split][:15]}, {}):
         rest = {name: stream for name, stream in corpus.splits.items() if name != split}
         short = Corpus(corpus.tokenizer, rest | splits)
-        with pytest.raises(ValueError, match=rf"the data's {split} split holds \d+ tokens: a window takes 16"):
+        with pytest.raises(ValueError, match=rf"the data's {split} split holds \d+ tokens: a window needs 16"):
             trainer(CONFIG, short, tmp_path)
 
 

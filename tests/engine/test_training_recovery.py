@@ -225,7 +225,7 @@ def test_a_kill_between_checksum_and_checkpoint_leaves_a_whole_one(
 @pytest.mark.parametrize("content", [{"step": 1}, [1], {"model": {}, "optimizers": [], "ema": {}, "step": "x"}])
 def test_another_programs_checkpoint_is_named(corpus: Corpus, tmp_path: Path, content: object) -> None:
     torch.save(content, tmp_path / "last.pt")
-    with pytest.raises(ValueError, match=r"last\.pt is no checkpoint of a training run"):
+    with pytest.raises(ValueError, match=r"last\.pt is not a checkpoint of a training run"):
         Trainer(CONFIG, corpus, tmp_path, CPU)
 
 

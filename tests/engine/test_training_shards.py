@@ -224,7 +224,7 @@ def test_a_column_that_is_not_there_is_reported(monkeypatch: pytest.MonkeyPatch)
 def test_what_is_no_tokenizer_is_refused(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     path = write_texts(tmp_path)
-    with pytest.raises(ValueError, match="is no tokenizer"):
+    with pytest.raises(ValueError, match="is not a tokenizer"):
         prepare([path], VOCABULARY, tmp_path / "cache", tokenizer=str(tmp_path / name))
 
 

@@ -60,7 +60,7 @@ def put(container: Any, pairs: list[Any]) -> None:
         for key, value in zip(pairs[::2], pairs[1::2]):
             container[key_of(key)] = value
     else:
-        raise Refused("the pickle sets items of what is no dictionary")
+        raise Refused("the pickle sets items of something that is not a dictionary")
 
 
 def extend(container: Any, items: list[Any]) -> None:
@@ -71,7 +71,7 @@ def extend(container: Any, items: list[Any]) -> None:
     elif type(container) is set:
         container.update(map(key_of, items))
     else:
-        raise Refused("the pickle appends to what is no list")
+        raise Refused("the pickle appends to something that is not a list")
 
 
 def build(container: Any, state: object) -> None:

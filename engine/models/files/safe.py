@@ -87,7 +87,7 @@ def _tensors(path: Path) -> dict[str, LazyTensor]:
                 raise ValueError(f"its header of {length} bytes is longer than the {HEADER} that are read")
             header = read_json(file.read(length))
         if not isinstance(header, dict):
-            raise ValueError("its header is no object")
+            raise ValueError("its header is not an object")
         header.pop("__metadata__", None)
         tensors = {name: _tensor(name, entry, mapped, 8 + length) for name, entry in header.items()}
         _check_cover(tensors, 8 + length, mapped.size)

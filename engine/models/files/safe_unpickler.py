@@ -74,7 +74,7 @@ class SafeUnpickler:
 
     def call(self, function: object, args: object) -> object:
         if type(function) is not Stub or type(args) is not tuple:
-            raise Refused("the pickle calls what is no function")
+            raise Refused("the pickle calls something that is not a function")
         known = self.rebuild.get(function.path) if function.args is None else None
         if known is None:
             return self.made(Stub(function.module, function.name, args))
@@ -143,7 +143,7 @@ def _global(names: str) -> Stub:
 def _named_by_stack(m: SafeUnpickler) -> Stub:
     name, module = m.stack.pop(), m.stack.pop()
     if type(name) is not str or type(module) is not str:
-        raise Refused("the pickle names a global by what is no text")
+        raise Refused("the pickle names a global by something that is not text")
     return Stub(module, name)
 
 

@@ -193,7 +193,7 @@ def dit_mask(request: LoadRequest, found: Found, codec: Codec, vocab_size: int) 
     choices = (request.mask_id, configured, beyond, special(codec, MASKS))
     mask = next((i for i in choices if i is not None), None)
     if mask is None or not 0 <= mask < vocab_size:
-        what = "the mask token cannot be determined" if mask is None else f"{mask} is no token"
+        what = "the mask token cannot be determined" if mask is None else f"{mask} is not a token"
         raise ValueError(f"{what} of {request.name}: pass --mask-id with a number of 0 to {vocab_size - 1}")
     return mask
 
