@@ -2,44 +2,27 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from engine.evaluation.shards import Spent
 from engine.evaluation.stopwatch import Stopwatch
-from engine.models import TextModel
-from engine.system.callbacks import ignore
-from engine.system.ranks import Ranks
 from engine.system.version import __version__
-from engine.tasks.asking import TaskProgress, ask, problem_notes
+from engine.tasks.asking import problem_notes
 from engine.tasks.items import AnswerLine, Item, until_stop
-from engine.tasks.plan import TaskPlan
+from engine.tasks.job import AnswerJob
 from engine.tasks.questions import Question, add_questions
 from engine.tasks.responder import Responder
 from engine.tasks.results import TaskResults, figures_of, score_lines, task_results
-from engine.tasks.store import TaskStore
 
 
 @dataclass
-class TaskJob:
-    """One evaluation in one of its processes."""
+class TaskJob(AnswerJob):
+    """An evaluation on tasks of lm-evaluation-harness."""
 
-    plan: TaskPlan
-    tasks: Mapping[str, Any]
-    """those of lm-evaluation-harness, by name"""
-    store: TaskStore
-    ranks: Ranks
-    model: TextModel
-    width: int
-    start: str
-    """names this start among all"""
-    notice: Callable[[str], None] = ignore
-    progress: Callable[[TaskProgress], None] = ignore
-    clock: Callable[[], float] = time.monotonic
-    notes: list[str] = field(default_factory=list)
+    tasks: Mapping[str, Any] = field(kw_only=True)
+    """by name"""
     _answers: dict[str, AnswerLine] = field(default_factory=dict)
     _keys: dict[tuple[str, int], tuple[str, ...]] = field(default_factory=dict)
     _until: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -51,29 +34,22 @@ class TaskJob:
 
         from engine.tasks.harness import HarnessModel
 
-        settings, shards = self.plan.tasks, self.store.shards
-        if self.ranks.rank == 0:
-            self.store.gather(self.notice)
-            shards.sift_times(self.notice)
-        self.ranks.wait()
-        stopwatch = Stopwatch(shards.time_shard(self.ranks.rank), self._spent, self.clock)
-        answer = partial(self._answer, stopwatch=stopwatch)
-        try:
+        settings = self.plan.tasks
+        with self.measured() as stopwatch:
+            answer = partial(self._answer, stopwatch=stopwatch)
             found = evaluate(
                 HarnessModel.of(self.model, answer), {"tasks": dict(self.tasks)}, limit=settings.limit,
                 bootstrap_iters=0, system_instruction=settings.system_prompt, apply_chat_template=settings.chat,
                 fewshot_as_multiturn=settings.multiturn, confirm_run_unsafe_code=True,
             )  # fmt: skip
-        finally:
-            stopwatch.close()
-        self.ranks.wait()
-        if self.ranks.rank != 0:
+        if not self.is_first:
             return None
         scores = score_lines(found, self._keys)
         results = task_results(
-            self.plan, __version__, figures_of(found, scores), self._answers, shards.spent(), self._all_notes()
-        )
-        self.store.write(results, scores, {**self.store.answers(), **self._answers})
+            self.plan, __version__, figures_of(found, scores), self._answers, self.store.shards.spent(),
+            self._all_notes(),
+        )  # fmt: skip
+        self.write(results, scores, self._answers)
         return results
 
     def _answer(
@@ -86,7 +62,7 @@ class TaskJob:
         for item, request in zip(items, requests, strict=True):
             doc = (request.task_name, request.doc_id)
             self._keys[doc] = (*self._keys.get(doc, ()), item.key)
-        if self.ranks.rank == 0:
+        if self.is_first:
             questions = [self._question(*pair) for pair in requested.items() if pair[0].kind == "generate"]
             self._until |= {one.key: one.until for one in questions}
             add_questions(self.store.home, questions)
@@ -96,13 +72,11 @@ class TaskJob:
             self.width,
             self.plan.tasks.draws,
             judge_of(self.tasks, requested),
-            self._note,
+            self.note,
         )
-        mine = ask(
-            self.store, self.ranks, list(requested), responder.answers, stopwatch, self.progress, self.notice
-        )  # fmt: skip
-        self._answers |= mine
-        return mine
+        found = self.ask(list(requested), responder.answers, stopwatch)
+        self._answers |= found
+        return found
 
     def _question(self, item: Item, request: Any) -> Question:
         from engine.tasks.harness import stops
@@ -112,13 +86,6 @@ class TaskJob:
         return Question(
             item.key, request.task_name, request.doc_id, item.context, tokens, stops(request), ends, item.special
         )
-
-    def _spent(self, items: int, seconds: float, scoring_seconds: float) -> Spent:
-        return Spent(self.start, self.ranks.rank, items, seconds, scoring_seconds, self.model.info.device)
-
-    def _note(self, sentence: str) -> None:
-        self.notes.append(sentence)
-        self.notice(sentence)
 
     def _all_notes(self) -> list[str]:
         """Return the notes of this run, and a sentence for each kind of problem, which names its items."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 import numpy as np
@@ -15,8 +14,6 @@ from torch import Tensor
 from engine.evaluation.drawing import draw_samples
 from engine.evaluation.plan import Sampling
 from engine.evaluation.results import figure
-from engine.evaluation.shards import Spent
-from engine.evaluation.stopwatch import Stopwatch
 from engine.metrics.bootstrap import interval
 from engine.metrics.wilson import wilson
 from engine.models import TextModel
@@ -25,14 +22,13 @@ from engine.sudoku.puzzles import FEWEST, MOST, TEST, Puzzle, hard_puzzles, make
 from engine.sudoku.rules import CELLS, EMPTY, LAYOUT, conflicts, no_sudoku, parse, text_of
 from engine.sudoku.solver import unique_solution
 from engine.system.callbacks import ignore
-from engine.system.ranks import Ranks
 from engine.system.version import __version__
-from engine.tasks.asking import TaskProgress, ask, problem_notes
+from engine.tasks.asking import problem_notes
 from engine.tasks.items import AnswerLine, Item
-from engine.tasks.plan import SUDOKU, TaskPlan
+from engine.tasks.job import AnswerJob
+from engine.tasks.plan import SUDOKU
 from engine.tasks.questions import AnswerVerdict, Question, add_questions
 from engine.tasks.results import ScoreLine, TaskFigure, TaskResults, is_right_at_end, task_results
-from engine.tasks.store import TaskStore
 from engine.tasks.trajectory import RightSteps
 
 USUAL = 100
@@ -215,58 +211,30 @@ def sudoku_judge(puzzle: str) -> Callable[[str], AnswerVerdict]:
 
 
 @dataclass
-class SudokuJob:
-    """One evaluation in one of its processes."""
+class SudokuJob(AnswerJob):
+    """An evaluation on Sudokus."""
 
-    plan: TaskPlan
-    posed: Sequence[PosedPuzzle]
-    store: TaskStore
-    ranks: Ranks
-    model: TextModel
-    width: int
-    start: str
-    """names this start among all"""
-    notice: Callable[[str], None] = ignore
-    progress: Callable[[TaskProgress], None] = ignore
-    clock: Callable[[], float] = time.monotonic
+    posed: Sequence[PosedPuzzle] = field(kw_only=True)
 
     def run(self) -> TaskResults | None:
         """Return the results on rank 0, None on others."""
-        notes, shards = list[str](), self.store.shards
-
-        def note(sentence: str) -> None:
-            notes.append(sentence)
-            self.notice(sentence)
-
         puzzles = {one.item: one.puzzle for one in self.posed}
         by_key = {item.key: puzzle for item, puzzle in puzzles.items()}
-        responder = SudokuResponder(self.model, self.plan.sampling, self.width, by_key, note)
-        if self.ranks.rank == 0:
-            self.store.gather(self.notice)
-            shards.sift_times(self.notice)
-            # the clues are cells of the answer, which therefore begins with the first token
-            questions = (Question(one.item.key, SUDOKU, one.doc, one.item.context, tokens=0) for one in self.posed)
-            add_questions(self.store.home, questions)
-        self.ranks.wait()
-        stopwatch = Stopwatch(shards.time_shard(self.ranks.rank), self._spent, self.clock)
-        try:
-            answers = ask(
-                self.store, self.ranks, list(puzzles), responder.answers, stopwatch, self.progress, self.notice
-            )  # fmt: skip
-        finally:
-            stopwatch.close()
-        self.ranks.wait()
-        if self.ranks.rank != 0:
+        responder = SudokuResponder(self.model, self.plan.sampling, self.width, by_key, self.note)
+        with self.measured() as stopwatch:
+            if self.is_first:
+                # the clues are cells of the answer, which therefore begins with the first token
+                questions = (Question(one.item.key, SUDOKU, one.doc, one.item.context, tokens=0) for one in self.posed)
+                add_questions(self.store.home, questions)
+            answers = self.ask(list(puzzles), responder.answers, stopwatch)
+        if not self.is_first:
             return None
         scores = sudoku_scores(self.posed, answers)
         results = task_results(
-            self.plan, __version__, sudoku_figures(scores), answers, shards.spent(),
-            [*notes, *problem_notes(answers, {one.item.key: f"{SUDOKU} {one.doc}" for one in self.posed})],
+            self.plan, __version__, sudoku_figures(scores), answers, self.store.shards.spent(),
+            [*self.notes, *problem_notes(answers, {one.item.key: f"{SUDOKU} {one.doc}" for one in self.posed})],
         )  # fmt: skip
-        # of digits they say nothing
+        # the entropy of digits, and how many texts end, say nothing of a puzzle
         results = msgspec.structs.replace(results, entropy=None, ends=None)
-        self.store.write(results, scores, {**self.store.answers(), **answers})
+        self.write(results, scores, answers)
         return results
-
-    def _spent(self, items: int, seconds: float, scoring_seconds: float) -> Spent:
-        return Spent(self.start, self.ranks.rank, items, seconds, scoring_seconds, self.model.info.device)

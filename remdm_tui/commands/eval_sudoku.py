@@ -90,5 +90,5 @@ class SudokuRunner(AnswerRunner):
 
         message = self._reporter.message
         return SudokuJob(
-            plan, self._posed, store, self._ranks, model, width, self._start, message, self.show_progress
+            plan, store, self._ranks, model, width, self._start, message, self.show_progress, posed=self._posed
         ).run()

@@ -185,7 +185,7 @@ class TaskRunner(AnswerRunner):
 
         message = self._reporter.message
         return TaskJob(
-            plan, self._tasks, store, self._ranks, model, width, self._start, message, self.show_progress
+            plan, store, self._ranks, model, width, self._start, message, self.show_progress, tasks=self._tasks
         ).run()
 
 
