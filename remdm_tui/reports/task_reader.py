@@ -19,7 +19,7 @@ DIGITS = 8
 
 
 class TaskEntries(msgspec.Struct, frozen=True):
-    """The entries of `tasks` that a report needs."""
+    """The entries of `tasks` that a report needs; directories of earlier versions lack later ones."""
 
     names: tuple[str, ...]
     digests: dict[str, Any]
@@ -46,17 +46,17 @@ def task_evaluation_of(home: Path, results: TaskResults) -> TaskEvaluation:
     return TaskEvaluation(**vars(one), results=results, terms=_terms(settings.tasks, results.items))
 
 
-def _terms(asked: TaskEntries, items: int) -> TaskTerms:
-    content = json.dumps([asked.digests, asked.data], sort_keys=True)
-    examples = "as many as the task says" if asked.num_fewshot is None else str(asked.num_fewshot)
+def _terms(entries: TaskEntries, items: int) -> TaskTerms:
+    content = json.dumps([entries.digests, entries.data], sort_keys=True)
+    examples = "as many as the task says" if entries.num_fewshot is None else str(entries.num_fewshot)
     return TaskTerms(
-        tasks=sanitize(", ".join(asked.names), cells=True),
+        tasks=sanitize(", ".join(entries.names), cells=True),
         items=items,
-        limit="none" if asked.limit is None else f"{asked.limit:,}",
-        examples=f"{examples}, as turns" if asked.multiturn else examples,
-        chat_template=format_value(asked.chat),
-        system_prompt="none" if asked.system_prompt is None else format_value(asked.system_prompt),
-        maskings=asked.draws,
-        harness=sanitize(asked.harness, cells=True),
+        limit="none" if entries.limit is None else f"{entries.limit:,}",
+        examples=f"{examples}, as turns" if entries.multiturn else examples,
+        chat_template=format_value(entries.chat),
+        system_prompt="none" if entries.system_prompt is None else format_value(entries.system_prompt),
+        maskings=entries.draws,
+        harness=sanitize(entries.harness, cells=True),
         configuration=hashlib.sha256(content.encode()).hexdigest()[:DIGITS],
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import numpy as np
@@ -16,7 +16,7 @@ from engine import strategies, wire
 from engine.debug.branches import fork_record
 from engine.debug.findings import Drafts, Hit, TokenPrediction, Violation
 from engine.debug.laws import EXPECTED
-from engine.records import Branch, Edit, Frame, ModelChoice, ModelInfo, Settings
+from engine.records import Branch, Edit, Frame, ModelCheck, ModelChoice, ModelInfo, Settings
 from engine.sampling.trace import RunStart, Trace
 from engine.strategies import make_strategy, values
 from remdm_tui.link.base import Died, Diverged, Unwritten
@@ -64,6 +64,10 @@ def frame(index: int, under: Settings) -> Frame:
 
 def drafts(step: int) -> Drafts:
     return Drafts(step, 0, (0,), (0,), (0.5,), (0.7,))
+
+
+def predicted(step: int) -> TokenPrediction:
+    return TokenPrediction(step, 0, 1, 0, False, (), 0, 0.0, 0.5, ())
 
 
 class World:
@@ -157,9 +161,24 @@ def happens(world: World, kind: int, n: int) -> e.SessionEvent:
         e.PutInPane(n % tree), e.Select(n % 4), e.Search("a"), e.TogglePrediction(), e.CloseFailure(), e.Dismiss(),
         e.NewBreakpoint("step 3"), e.ToggleBreakpoint(n % 3), e.RemoveBreakpoint(n % 3), e.Damaged("torn"),
         e.BreakpointsHit((hit,), n % tree), e.WantDrafts(n % 2 == 0, n % 3 == 0), e.PickerOpened(),
-        e.CloseFailed("full"),
+        e.CloseFailed("full"), e.RunLeft("run 1"), e.Close(), wire.Looked(1, n % tree, predicted(n)),
+        wire.Broken(1, n % tree, Violation(("range", EXPECTED)[n % 2], n, "a <= b", "too much", ())),
+        wire.Checked(ModelCheck(3.5, 6.2, 40)),
     ]  # fmt: skip
     return all_of_them[kind % len(all_of_them)]
+
+
+BEGINNINGS = {e.Start, e.Adopted, e.RecordingResumed, e.ResumeFailed, wire.Stepped}
+"""Events that only the start, an opened recording or an ended engine causes; frames never reach the reducer."""
+OF_COMMANDS = {e.LaunchFailed, e.Forked, e.ForkFailed, e.RequestSent}
+"""Outcomes that `World.execute` returns."""
+
+
+def test_a_walk_has_every_event() -> None:
+    world = started()
+    met = {type(happens(world, kind, 0)) for kind in range(256)}
+    assert met | BEGINNINGS | OF_COMMANDS == set(get_args(e.SessionEvent))
+    assert not met & (BEGINNINGS | OF_COMMANDS)
 
 
 def answers_keys(state: SessionState) -> None:
@@ -634,7 +653,7 @@ def test_a_prediction_is_requested_once_and_ends_with_the_selection() -> None:
     at = world.store.state.position
     assert [one for one in world.seen if isinstance(one, c.RequestPrediction)] == [c.RequestPrediction(0, 1, at)]
     assert world.store.state.inspection.pending
-    prediction = TokenPrediction(at, 0, 1, 0, False, (), 0, 0.0, 0.5, ())
+    prediction = predicted(at)
     world.store.dispatch(wire.Looked(1, 0, prediction))
     assert world.store.state.inspection == Inspection(1, shows_prediction=True, prediction=prediction)
     world.store.dispatch(e.Select(2))
