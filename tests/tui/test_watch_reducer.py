@@ -102,9 +102,10 @@ class World:
             case c.ForkRecording() if self.fails:
                 return [e.ForkFailed(command, "the disk is full")]
             case c.ForkRecording(parent, at):
-                branch = Branch(len(self.tree), parent, at)
+                branch, shown = Branch(len(self.tree), parent, at), self.observe(self.store.state).records
                 self.tree.append(branch)
-                self.records[branch.id] = fork_record(self.records[parent], at)
+                # an engine that died before it began another run has left the one on screen
+                self.records[branch.id] = fork_record(shown[parent], at)
                 return [e.Forked(command, branch, self.records[branch.id])]
             case c.ForkEngine(branch) | c.RecallBranch(branch):
                 self.branch = branch.id
