@@ -557,7 +557,7 @@ def test_a_device_out_of_memory_halves_the_batch_and_changes_no_figure(
         ("nonsense.jsonl", {"split": "test"}, "has no split 'test': choose train, validation"),
         ("blank.txt", {}, r"blank\.txt holds no text"),
         ("short.txt", {"windows": 3}, "the text has 4 tokens: a window needs 16"),
-        ("short.txt", {"wrap": True}, "the text comes to 2 tokens: a row of 16 takes 14"),
+        ("short.txt", {"wrap": True}, "the text has 2 tokens: a row of 16 needs 14"),
         ("nonsense.jsonl", {"wrap": True, "windows": 3}, "give --wrap or --windows, not both"),
         ("nonsense.jsonl", {"conventions": "paper"}, "choose standard, reference, both"),
         ("nonsense.jsonl", {"length": 17}, "rows of 17 tokens are too long: .* takes 16 at most"),
