@@ -185,11 +185,11 @@ def test_documents_wrapped_some_at_a_time_lose_each_rest() -> None:
 
 
 def test_too_little_text_for_a_row_is_refused() -> None:
-    with pytest.raises(ValueError, match="the text comes to 4 tokens: a row of 8 takes 6"):
+    with pytest.raises(ValueError, match="the text has 4 tokens: a row of 8 needs 6"):
         wrap(["abc"], letters, 8, START, END)
     with pytest.raises(ValueError, match="at least 3 tokens"):
         wrap(["abc"], letters, 2, START, END)
-    with pytest.raises(ValueError, match="the text comes to 0 tokens"):
+    with pytest.raises(ValueError, match="the text has 0 tokens"):
         wrap([], letters, 8, START, END)
 
 
