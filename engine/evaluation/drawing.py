@@ -98,8 +98,9 @@ def check_plan(model: TextModel, plan: Sampling, prompt: Sequence[int]) -> None:
     if plan.predictor not in PREDICTORS:
         next(iter(samples(model, make_strategy(plan.strategy, **plan.knobs), [], **_shape(plan, prompt))), None)
         return
-    if plan.block_length or plan.stride:
-        raise ValueError(f"{plan.predictor} fills the whole canvas at once: leave out blocks and strides")
+    if plan.block_length:
+        raise ValueError(f"{plan.predictor} fills the whole canvas at once: leave out blocks")
+    plan_blocks(plan.steps, plan.length, fixed(prompt, model.mask_id), stride=plan.stride, strides=plan.strides)
     if plan.strategy != Mdlm.name:
         raise ValueError(f"{plan.predictor} remasks nothing: leave --strategy at {Mdlm.name}, not {plan.strategy}")
     if plan.temperature != 1:
@@ -154,8 +155,9 @@ def sample_fault(model: TextModel, plan: EvalPlan, prompt: Sequence[int], line: 
         return "its entropy is not that of its tokens"
     if not math.isclose(line.repetition, repetition(ids), rel_tol=1e-9, abs_tol=1e-9):
         return "its repetition is not that of its tokens"
-    # published predictors take one more call if masks are left after the last step
-    most = steps_of(sampling, fixed(prompt, model.mask_id)) + (sampling.predictor in PREDICTORS)
+    # published predictors take one more call for the masks that are left after the last step of a window
+    most = steps_of(sampling, fixed(prompt, model.mask_id))
+    most += (1 + sampling.strides) * (sampling.predictor in PREDICTORS)
     if not 0 <= line.network_calls <= most:
         return f"it cannot have taken {line.network_calls} network calls"
     if line.judged is not None and (
@@ -171,7 +173,7 @@ def steps_of(plan: Sampling, fixed: Sequence[bool]) -> int:
     fixed: whether each token of the prompt is kept.
     """
     if plan.predictor in PREDICTORS:
-        return plan.steps
+        return plan.steps * (1 + plan.strides)
     strategy = make_strategy(plan.strategy, **plan.knobs)
     if plan.predictor == OVER_SIMPLEX:
         plan = _in_all_blocks(plan, fixed)
@@ -251,7 +253,7 @@ def _predictor_samples(
         try:
             found = sample_by_predictor(
                 model, plan.predictor, steps=plan.steps, length=plan.length, count=len(batch), seed=plan.seed,
-                top_p=plan.top_p, prompt=prompt, numbers=batch,
+                top_p=plan.top_p, prompt=prompt, numbers=batch, stride=plan.stride, strides=plan.strides,
             )  # fmt: skip
         except BadLogitsError as error:
             if len(batch) == 1:

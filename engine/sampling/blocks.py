@@ -25,7 +25,9 @@ class Blocks:
     """first position of every block, then the length of the canvas"""
     steps: tuple[int, ...]
     window: int | None = None
-    """positions that the network sees at a time, up to the end of the block; None: all"""
+    """positions that the network sees at a time; None: all"""
+    ends: tuple[int, ...] = ()
+    """where the window of each block ends"""
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -46,7 +48,7 @@ class Blocks:
             return None
         import torch
 
-        end = torch.tensor([self.edges[n + 1] for n in numbers], device=device)[:, None]
+        end = torch.tensor([self.ends[n] for n in numbers], device=device)[:, None]
         return end - self.window + torch.arange(self.window, device=device)
 
 
@@ -82,18 +84,28 @@ def _fills(stays: Sequence[bool], first: int, end: int) -> bool:
     return end > len(stays) or not all(stays[first:end])
 
 
-def slide(steps: int, window: int, prompt: Prompt, stride: int, strides: int) -> Blocks:
+def slide(
+    steps: int, window: int, prompt: Prompt, stride: int, strides: int, block_length: int | None = None
+) -> Blocks:
     """Return a window of `window` positions that slides on `strides` times by `stride`, each time in `steps` steps.
 
     The canvas has window + stride * strides positions, and what lies in two windows is generated in the first.
-    Raises ValueError for a stride that leaves no overlap.
+    block_length: cuts what each window generates, as in `split`; a block of a later window has as many steps as the
+    last one of the first.  Raises ValueError for a stride that leaves no overlap.
     """
     if strides < 1:
         raise ValueError(f"strides must be at least 1, not {strides}")
     if not 1 <= stride < window:
         raise ValueError(f"a stride must lie in 1 to {window - 1}, so that windows of {window} overlap, not {stride}")
     ends = range(window, window + stride * strides + 1, stride)
-    return Blocks((leading_fixed(_stays(prompt)), *ends), (steps,) * len(ends), window)
+    first = split(steps, window, prompt, block_length)
+    starts, of_windows, counts = list(first.edges[:-1]), [window] * len(first), list(first.steps)
+    for end in ends[1:]:
+        inside = range(end - stride, end, block_length or stride)
+        starts += inside
+        of_windows += [end] * len(inside)
+        counts += [first.steps[-1]] * len(inside)
+    return Blocks((*starts, ends[-1]), tuple(counts), window, tuple(of_windows))
 
 
 def _stays(prompt: Prompt) -> Sequence[bool]:
@@ -108,13 +120,9 @@ def plan_blocks(
     stride: int | None = None,
     strides: int = 0,
 ) -> Blocks:
-    """Return the blocks of a run of `steps` on `length` positions: windows if it has strides, else parts of the
-    canvas.
-    """
+    """Return the blocks of a run of `steps` on `length` positions, of windows if it has strides."""
     if stride is None and not strides:
         return split(steps, length, prompt, block_length)
     if stride is None:
         raise ValueError("strides take a stride: by how many positions the window slides")
-    if block_length:
-        raise ValueError("take either a block_length or a stride, not both")
-    return slide(steps, length, prompt, stride, strides)
+    return slide(steps, length, prompt, stride, strides, block_length)

@@ -65,7 +65,8 @@ def _walk(
         state.tokens[row, : len(prompt)] = prompt
     calls, step = torch.zeros_like(state.tokens[:, 0]), 0
     for block, count in enumerate(blocks.steps):
-        state = replace(state, active=blocks.active([block] * len(numbers), stepper.device))
+        where = [block] * len(numbers), stepper.device
+        state = replace(state, active=blocks.active(*where), seen=blocks.seen(*where))
         for times in pairwise(config.strategy.grid(count).tolist()):
             t, s = (torch.full_like(state.held[:, :1], time) for time in times)
             steps = [step] * len(numbers)

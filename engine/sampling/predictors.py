@@ -14,10 +14,12 @@ from torch import Tensor
 
 from engine.models.protocol import Denoiser, never_drawn
 from engine.sampling import kernel, rng
+from engine.sampling.blocks import plan_blocks
 from engine.sampling.readout import BadLogitsError
 from engine.sampling.rng import Purpose
 from engine.sampling.state import SamplerState
 from engine.sampling.validation import check_canvas
+from engine.text import infill
 
 CELLS = 1 << 27
 """Probabilities held at once, sequences times positions times vocabulary: 1 GB in float64."""
@@ -48,12 +50,16 @@ def sample_by_predictor(
     eps: float = 1e-5,
     first: int = 0,
     numbers: Sequence[int] = (),
+    stride: int | None = None,
+    strides: int = 0,
 ) -> PredictorSamples:
     """Return `count` samples as one batch by a predictor of PREDICTORS, over `steps` equal steps from t = 1 to `eps`.
 
     top_p: of `ddpm_cache` alone, exclusive as in ReMDM's code.  first: number of the first sample, or numbers: those of
-    all `count`; sample n of a seed is the same whatever the batch.  Raises ValueError for an unknown name or a setting
-    out of range, BadLogitsError where the network gives no numbers.
+    all `count`; sample n of a seed is the same whatever the batch.  stride, strides: how far and how often
+    a window of `length` slides on, with all steps each time; what it shares with the one before is fixed (MDLM's code,
+    sample_subs_guidance).  Raises ValueError for an unknown name or a setting out of range, BadLogitsError where the
+    network gives no numbers.
     """
     if name not in PREDICTORS:
         raise ValueError(f"unknown predictor {name!r}: choose {', '.join(PREDICTORS)}")
@@ -72,18 +78,23 @@ def sample_by_predictor(
     numbers = list(numbers or range(first, first + count))
     if len(numbers) != count:
         raise ValueError(f"numbers must be one for each of {count} samples, got {len(numbers)}")
-    tokens = SamplerState.blank(model, length, numbers, prompt).tokens
-    predictor = kind(_Network(model, top_p))
+    blocks = plan_blocks(steps, length, infill.fixed(prompt, model.mask_id), stride=stride, strides=strides)
+    whole = SamplerState.blank(model, blocks.edges[-1], numbers, prompt).tokens
+    network = _Network(model, top_p)
     times = torch.linspace(1, eps, steps + 1, dtype=torch.float64).tolist()
-    i = 0
-    try:
-        for i, t in enumerate(times[:-1]):
-            tokens = predictor.step(tokens, t, times[i + 1], _TokenDraws(seed, numbers, i))
-        i = steps
-        tokens = predictor.finish(tokens, times[-1], _TokenDraws(seed, numbers, steps))
-    except kernel.NotFiniteError as error:
-        raise BadLogitsError([(numbers[row // length], i, row % length) for row in error.rows]) from error
-    return PredictorSamples(tokens.cpu(), predictor.network.calls)
+    for window, end in enumerate(blocks.edges[1:]):
+        here, predictor, step = slice(end - length, end), kind(network), window * (steps + 1)
+        tokens = whole[:, here]
+        try:
+            for i, t in enumerate(times[:-1]):
+                tokens = predictor.step(tokens, t, times[i + 1], _TokenDraws(seed, numbers, step))
+                step += 1
+            tokens = predictor.finish(tokens, times[-1], _TokenDraws(seed, numbers, step))
+        except kernel.NotFiniteError as error:
+            places = [(numbers[row // length], step, here.start + row % length) for row in error.rows]
+            raise BadLogitsError(places) from error
+        whole[:, here] = tokens
+    return PredictorSamples(whole.cpu(), network.calls)
 
 
 @dataclass(frozen=True)

@@ -110,7 +110,7 @@ class SimplexReader:
     ) -> tuple[Predicted, dict[str, Tensor]]:
         """Return the network's argmax at every open position, and what is to be remembered of the projection.
 
-        t, alpha_t: float64 [B, 1].  The blocks of all rows are the same.  What comes after the block is cut off.
+        t, alpha_t: float64 [B, 1].  All rows have the same blocks and windows.  What comes after the block is cut off.
         """
         where, columns = state.open, [*Prediction.blank(state.held), torch.full_like(state.held, torch.nan)]
         shown = state.tokens.clone()
@@ -144,9 +144,9 @@ class SimplexReader:
         strategy, where = config.strategy, state.open
         assert isinstance(strategy, SsdLm)
         projection = Projection.of(state, where, self.model.mask_id)
-        keys, end = self._keys(state, steps, Purpose.SIMPLEX), _end(state)
+        keys, shown = self._keys(state, steps, Purpose.SIMPLEX), _shown(state)
         mixed = self._mixed(projection, ReadPositions.of(where), keys, alpha_t, strategy.k)
-        return self.model.encode_simplex(state.tokens[:, :end], t[:, 0], where[:, :end], mixed)
+        return self.model.encode_simplex(state.tokens[:, shown], t[:, 0], where[:, shown], mixed)
 
     def _mixed(self, projection: Projection, chosen: ReadPositions, keys: Tensor, alpha_t: Tensor, k: float) -> Tensor:
         """Return the embedding of softmax(x_t), float32 [N, H]."""
@@ -206,6 +206,7 @@ class SimplexReader:
         return torch.from_numpy(rng.keys_of(self.seed, state.numbers, steps, purpose)).to(self.device)
 
 
-def _end(state: SamplerState) -> int:
-    """Return where the block ends."""
-    return state.tokens.shape[1] if state.active is None else int(state.active[0].nonzero().max()) + 1
+def _shown(state: SamplerState) -> slice:
+    """Return the positions that the network sees: those of its window up to the end of the block."""
+    end = state.tokens.shape[1] if state.active is None else int(state.active[0].nonzero().max()) + 1
+    return slice(0 if state.seen is None else int(state.seen[0, 0]), end)

@@ -32,6 +32,8 @@ def check_canvas(model: Denoiser, steps: int, length: int, prompt: Sequence[int]
 
 def check_sampler(model: Denoiser, strategy: Strategy, settings: Settings, blocks: Blocks) -> None:
     """Raise ValueError for a strategy or settings that do not go with the model or the blocks."""
+    if blocks.window is not None and len(set(blocks.ends)) < len(blocks) and "simplex" not in reads_of(strategy):
+        raise ValueError("take either a block_length or a stride, not both")
     check_order(model, strategy, blocks)
     check_reads(model, strategy)
     check_settings(model, strategy, settings)
@@ -73,9 +75,12 @@ def check_simplex(model: Denoiser, strategy: Strategy, settings: Settings, block
             f"{strategy.name} needs embed_sum_layer.pt and timestep_layer.pt beside the model's weights: without them "
             f"{name} is an ordinary masked language model"
         )
-    if blocks.window is not None:
-        raise ValueError(f"{strategy.name} sees all that stands before its block: take a block_length, not a stride")
     sizes = [end - first for first, end in pairwise(blocks.edges)]
+    if blocks.window is not None and len(set(sizes)) > 1:
+        raise ValueError(
+            f"{strategy.name} generates blocks of one size: give a block_length that divides the stride, and what the "
+            "first window has after the prompt"
+        )
     if len(set(sizes)) > 1:
         raise ValueError(
             f"a block_length of {max(sizes)} does not divide the {sum(sizes)} tokens after the prompt, as "

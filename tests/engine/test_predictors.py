@@ -288,3 +288,51 @@ def test_a_model_that_looks_to_the_left_alone_has_no_predictor() -> None:
     model.causal = True  # type: ignore[attr-defined]
     with pytest.raises(ValueError, match="left-to-right"):
         sample_by_predictor(model, "ddpm", steps=3, length=4, count=1, seed=0)
+
+
+def third_after(pairs: Tensor, column: int) -> NDArray[np.int64]:
+    """Texts of three tokens: these pairs, and what a window with one of their tokens before it has behind it."""
+    out = torch.cat((pairs, pairs[:, :1]), 1)
+    for token in range(MASK):
+        rows = pairs[:, column] == token
+        made = sample_by_predictor(
+            Toy(), "ddpm_cache", steps=STEPS, length=LENGTH, count=max(1, int(rows.sum())), seed=11, prompt=(token,)
+        )
+        out[rows, 2] = made.tokens[: int(rows.sum()), 1]
+    return outcome(out.numpy(), base=MASK + 1)
+
+
+def test_windows_are_one_run_after_the_other_behind_what_they_share() -> None:
+    """MDLM's sample_subs_guidance: each window has all steps, and begins with the end of the one before."""
+    made = sample_by_predictor(
+        Toy(), "ddpm_cache", steps=STEPS, length=LENGTH, count=COUNT, seed=4, stride=1, strides=1
+    )
+    plain = sample_by_predictor(Toy(), "ddpm_cache", steps=STEPS, length=LENGTH, count=COUNT, seed=4)
+    assert torch.equal(made.tokens[:, :2], plain.tokens)
+    assert plain.network_calls + 1 <= made.network_calls <= 2 * (STEPS + 1)
+    got, pairs = outcome(made.tokens.numpy(), base=MASK + 1), plain.tokens
+    assert same_distribution(got, third_after(pairs, 1)) > ENOUGH
+    assert same_distribution(got, third_after(pairs, 0)) < FAR_OFF
+
+
+@pytest.mark.parametrize("name", PREDICTORS)
+def test_a_sample_of_windows_is_the_same_whatever_the_batch(name: str) -> None:
+    shape: dict[str, Any] = {"steps": 4, "length": 6, "seed": 2, "stride": 2, "strides": 2}
+    whole = sample_by_predictor(Toy(), name, count=3, **shape).tokens
+    assert whole.shape == (3, 10)
+    assert not (whole == MASK).any()
+    alone = [sample_by_predictor(Toy(), name, count=1, first=number, **shape).tokens[0] for number in range(3)]
+    assert torch.equal(torch.stack(alone), whole)
+
+
+def test_a_place_without_numbers_is_that_of_the_whole_text() -> None:
+    class Broken(Toy):
+        def encode(self, tokens: Tensor, t: Tensor) -> Tensor:
+            hidden = super().encode(tokens, t)
+            return hidden if (tokens == MASK).all() else hidden.index_fill(1, torch.tensor([3]), torch.nan)
+
+    with pytest.raises(BadLogitsError) as caught:
+        sample_by_predictor(Broken(), "ddpm", steps=1, length=4, count=1, seed=0, stride=2, strides=1)
+    assert caught.value.places[0][0] == 0
+    with pytest.raises(ValueError, match="a stride must lie in 1 to 3"):
+        sample_by_predictor(Toy(), "ddpm", steps=1, length=4, count=1, seed=0, stride=4, strides=1)

@@ -62,15 +62,16 @@ def abar(t: float) -> float:
 
 def decoded(
     tiny: TinySsdLM, forbidden: list[int], prompt: list[int], blocks: int, size: int, steps: int, projection: str,
-    top_p: float, seed: int, number: int, k: float,
+    top_p: float, seed: int, number: int, k: float, context: int = 1000,
 ) -> list[list[int]]:  # fmt: skip
-    """The published decoding, dense and one sample at a time: the tokens after each step."""
+    """The published decoding, dense and one sample at a time: the tokens after each step; context: those seen."""
     vocabulary, text, shown, step = len(tiny.embed_sum[0]), list(prompt), [], 0
     for block in range(blocks):
         at = len(prompt) + block * size
         x = k * torch.tensor([noise(seed, number, step, at + i, vocabulary) for i in range(size)])
         for t in range(steps, 0, -1):
-            logits = tiny.logits(torch.tensor([text], dtype=torch.long), x.softmax(-1)[None], t / steps)[0]
+            seen = torch.tensor([text[-context:]], dtype=torch.long)
+            logits = tiny.logits(seen, x.softmax(-1)[None], t / steps)[0]
             logits[:, forbidden] = -torch.inf
             p = logits.double().softmax(-1)
             ordered, order = p.sort(descending=True, stable=True)
@@ -112,6 +113,25 @@ def test_decoding_is_that_of_the_dense_formula(
         expected = decoded(tiny, [model.mask_id, *model.never], [7, 9, 11], 2, 4, 4, projection, 0.7, 5, number, k)
         got = [frame.tokens[number][: len(row)].tolist() for frame, row in zip(frames, expected, strict=True)]
         assert got == expected
+
+
+@pytest.mark.parametrize("projection", PROJECTIONS)
+def test_a_text_beyond_the_positions_is_decoded_behind_what_its_window_holds(tiny: TinySsdLM, projection: str) -> None:
+    model = load_model(str(tiny.home), "cpu", "float32")
+    shape: dict[str, Any] = {"steps": 6, "length": 8, "block_length": 4, "stride": 4, "strides": 2, "prompt": ()}
+    shape |= {"seed": 5, "top_p": 0.7, "nucleus": "inclusive"}
+    session = Session(model, rule(projection), batch=2, **shape)
+    frames = list(session)
+    assert len(frames) == 4 * 3
+    for number in range(2):
+        setting = [model.mask_id, *model.never], [], 4, 4, 3, projection, 0.7, 5, number, 5.0
+        expected, all_of_it = decoded(tiny, *setting, context=4), decoded(tiny, *setting)
+        got = [frame.tokens[number][: len(row)].tolist() for frame, row in zip(frames, expected, strict=True)]
+        assert got == expected != all_of_it
+    found = samples(model, rule(projection), range(2), width=2, **shape)
+    assert [one.tokens.tolist() for one in found] == frames[-1].tokens.tolist()
+    session.fork(8)
+    assert [frame.tokens.tolist() for frame in session] == [frame.tokens.tolist() for frame in frames[8:]]
 
 
 def test_the_noise_is_normal_and_its_neighbours_are_independent() -> None:
@@ -249,7 +269,8 @@ def test_a_sample_without_numbers_is_given_up_and_the_others_go_on() -> None:
         ({"length": 129, "block_length": None}, "length 129 is beyond the model's 128"),
         ({"top_p": 1.0}, "with top_p 1 the projection even puts every token at"),
         ({"cfg": 1.0}, "ssd-lm has no guidance"),
-        ({"block_length": None, "stride": 4, "strides": 1}, "ssd-lm sees all that stands before its block"),
+        ({"block_length": None, "stride": 4, "strides": 1}, "give a block_length that divides the stride"),
+        ({"stride": 6, "strides": 1}, "give a block_length that divides the stride"),
         ({"steps": 1}, "1 steps cannot be shared out over 2 blocks"),
     ],
 )
@@ -302,12 +323,21 @@ def test_as_a_predictor_each_block_has_all_steps() -> None:
     assert {one.network_calls for one in found} == {12} == {steps_of(PLAN, [])}
 
 
+def test_as_a_predictor_each_block_of_every_window_has_all_steps() -> None:
+    model: Any = SimplexTextToy()
+    plan = msgspec.structs.replace(PLAN, stride=4, strides=2)
+    check_plan(model, plan, [])
+    found = list(draw_samples(model, plan, [], range(2), 2, pytest.fail, pytest.fail))
+    assert {(len(one.tokens), one.network_calls) for one in found} == {(16, 24)}
+    assert steps_of(plan, []) == 24
+
+
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
         ({"strategy": "mdlm", "knobs": {}}, "ssd-lm steps the strategy of its name"),
         ({"block_length": 3}, "a block_length of 3 does not divide"),
-        ({"block_length": None, "stride": 4, "strides": 1}, "sees all that stands before its block"),
+        ({"block_length": None, "stride": 4, "strides": 1}, "give a block_length that divides the stride"),
         ({"top_p": 1.0}, "with top_p 1 the projection even"),
     ],
 )
