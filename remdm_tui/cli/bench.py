@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -33,12 +34,35 @@ def bench(
     timing_table: Annotated[
         bool, typer.Option("--timing-table", help="The table of MDLM's README instead: seconds by every scheme.")
     ] = False,
-    count: Annotated[int, typer.Option("--count", help="Samples of the table.")] = 64,
+    semi_ar_table: Annotated[
+        bool,
+        typer.Option(
+            "--semi-ar-table",
+            help="The semi-autoregressive table of MDLM's README instead, in miniature: SSD-LM, MDLM and ours.",
+        ),
+    ] = False,
+    model: Annotated[
+        str | None, option("--model", "Model over masks of the semi-autoregressive table; default demo.")
+    ] = None,
+    ssd_lm: Annotated[
+        str | None, option("--ssd-lm", "Model of SSD-LM of that table, as --model of other commands takes it.")
+    ] = None,
+    judge: Annotated[str | None, option("--judge", "Judge of that table; default demo-judge.")] = None,
+    references: Annotated[
+        str | None, option("--references", "Text for MAUVE in that table, as `eval` takes it; default: no MAUVE.")
+    ] = None,
+    out: Annotated[
+        Path | None, option("--out", "Directory of that table's evaluations, which it resumes; default: none is kept.")
+    ] = None,
+    count: Annotated[
+        int | None, option("--count", "Samples of a table; default 64, of the semi-autoregressive one 32.")
+    ] = None,
     length: Annotated[int, typer.Option("--length", help="Tokens of a sample of the table.")] = 1024,
     steps: Annotated[
-        list[int] | None, option("--steps", "Steps T of the table, any number of times; default 5000 and 10000.")
+        list[int] | None,
+        option("--steps", "Steps T of a table, any number of times; default 5000 and 10000, or once 1000."),
     ] = None,
-    batch: Annotated[int, typer.Option("--batch", help="Samples of the table in the network at once.")] = 1,
+    batch: Annotated[int, typer.Option("--batch", help="Samples of a table in the network at once.")] = 1,
     timed_samples: Annotated[
         int | None, option("--timed-samples", "Number of samples to draw; the seconds are scaled, and the rows say so.")
     ] = None,
@@ -55,14 +79,30 @@ def bench(
     device: Device = None,
     as_json: Json = False,
 ) -> None:
-    """Measure the sampler's step against the dense one, or all schemes against each other with --timing-table."""
+    """Measure the sampler's step against the dense one, or make one of the tables of MDLM's README."""
     from remdm_tui.commands.bench import print_timing, run
 
+    if semi_ar_table:
+        from remdm_tui.commands.bench_semi_ar import run as semi_ar
+        from remdm_tui.commands.eval_arguments import EvalArguments
+        from remdm_tui.settings.run_arguments import RunArguments
+
+        if len(steps or ()) > 1:
+            raise ValueError("--semi-ar-table takes one --steps, of a window and of a block of SSD-LM")
+        semi_ar(
+            RunArguments(
+                model=model, steps=steps[0] if steps else None, batch=batch, seed=seed, device=device,
+                dtype=dtype[0] if dtype else None,
+            ),
+            EvalArguments(out or Path(), count=count, judge=judge, references=references),
+            ssd_lm=ssd_lm, keep=out is not None, threads=threads, as_json=as_json,
+        )  # fmt: skip
+        return
     if timing_table:
         print_timing(
-            count=count, length=length, steps=steps or (), batch=batch, samples=timed_samples, timed_steps=timed_steps,
-            processor=processor_time, quick=quick, as_json=as_json, dtype=dtype[0] if dtype else "float32",
-            device=device or "cpu", threads=threads, seed=seed,
+            count=count or 64, length=length, steps=steps or (), batch=batch, samples=timed_samples,
+            timed_steps=timed_steps, processor=processor_time, quick=quick, as_json=as_json,
+            dtype=dtype[0] if dtype else "float32", device=device or "cpu", threads=threads, seed=seed,
         )  # fmt: skip
         return
     run(

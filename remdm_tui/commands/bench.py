@@ -63,12 +63,12 @@ def run(
     options = replace(options, **changes).checked()
     usual = tuple(part for part in PARTS if part not in OPTIONAL or find_spec(OPTIONAL[part]) is not None)
     lines = bench.measure(tuple(parts) or usual, options)
-    command_line = " ".join(command if command is not None else ["remdm-tui", *sys.argv[1:]])
+    command_line = command_line_of(command)
     console = console or SafeConsole()
     if as_json:
         console.file.write(escape_json(_as_json(bench.machine(options), options, command_line, list(lines))) + "\n")
         return
-    console.print(_heading(bench.machine(options), command_line), highlight=False, markup=False, soft_wrap=True)
+    console.print(machine_lines(bench.machine(options), command_line), highlight=False, markup=False, soft_wrap=True)
     for part, group in groupby(lines, key=lambda line: line.part):
         console.print(_table(part, bench.PARTS[part].summary, list(group)))
 
@@ -113,7 +113,7 @@ def print_timing(
     for timed in bench.measure_timing(options):
         print_note(f"{timed.scheme}, T = {timed.steps:,}: {timed.seconds:.4g} s")
         timings.append(timed)
-    command_line = " ".join(command if command is not None else ["remdm-tui", *sys.argv[1:]])
+    command_line = command_line_of(command)
     machine = bench.machine(replace(bench.Options(), threads=threads))
     base = {timed.steps: timed.seconds for timed in timings if timed.scheme == bench.BASE}
     console = console or SafeConsole()
@@ -122,7 +122,7 @@ def print_timing(
         facts = {"command": command_line, "machine": asdict(machine), "options": asdict(options), "results": rows}
         console.file.write(escape_json(json.dumps(facts, indent=2)) + "\n")
         return
-    console.print(_heading(machine, command_line), highlight=False, markup=False, soft_wrap=True)
+    console.print(machine_lines(machine, command_line), highlight=False, markup=False, soft_wrap=True)
     console.print(_timings(timings, base, options, bench.BASE))
 
 
@@ -153,7 +153,13 @@ def _as_json(machine: Machine, options: Options, command: str, lines: list[Compa
     return json.dumps(facts, indent=2)
 
 
-def _heading(machine: Machine, command: str) -> str:
+def command_line_of(command: Sequence[str] | None) -> str:
+    """Return a command in one line; None: the one that is running."""
+    return " ".join(command if command is not None else ["remdm-tui", *sys.argv[1:]])
+
+
+def machine_lines(machine: Machine, command: str) -> str:
+    """Return the lines above a table: its command, and the machine."""
     return (
         f"$ {command}\n{machine.cpu}, {counted(machine.cores, 'core')}, {counted(machine.threads, 'thread')}; "
         f"torch {machine.torch}, Python {machine.python}, {machine.system}"

@@ -57,6 +57,10 @@ class EvalRunner:
         """Return the directory of one combination."""
         return self._arguments.out / combination.name if combination.name else self._arguments.out
 
+    def positions(self, options: WatchOptions) -> int | None:
+        """Return the longest canvas of the model of some options; None for any."""
+        return self._model.load(options.model)[0].max_length
+
     def evaluate(self, combination: Combination) -> Results | None:
         """Evaluate one combination; return its results on rank 0, None on others. Raises ValueError and OSError."""
         from engine.evaluation.results import read_results

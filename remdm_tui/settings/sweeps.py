@@ -18,8 +18,8 @@ OWN = ("model", "strategy", "eta", "top_p", "temperature", "nucleus", "draw", "s
 NUMBERS = {"eta": float, "top_p": float, "temperature": float} | dict.fromkeys(
     ("steps", "length", "seed", "block_length", "stride", "strides"), int
 )
-ROW = "row"
-"""The axis over the rows of a preset."""
+ROW, PRESET = "row", "preset"
+"""The axes over the rows of a preset, and over presets."""
 UNSAFE = re.compile(r"[^\w.=,+-]")
 """Characters that are replaced in the name of a directory."""
 
@@ -55,8 +55,12 @@ class Combination:
 def grid(arguments: RunArguments, texts: Sequence[str], strategies: Sequence[StrategyInfo]) -> list[Combination]:
     """Return all combinations of `eval`: the rows of the preset, each over its own axes and those of `texts`.
 
-    texts: axes as --sweep takes them; they replace the preset's.  An axis `row` selects rows.  Raises ValueError.
+    texts: axes as --sweep takes them; they replace the preset's.  An axis `row` selects rows, and an axis `preset`
+    names presets in place of the one of the arguments.  Raises ValueError.
     """
+    named = next((SweepAxis.of(text).values for text in texts if _name(text) == PRESET), None)
+    if named is not None:
+        return _over_presets(arguments, named, [text for text in texts if _name(text) != PRESET], strategies)
     preset = presets.read_preset(arguments.preset) if arguments.preset is not None else None
     if preset is None or not preset.rows:
         return combinations(arguments, _axes(texts, () if preset is None else preset.sweep, arguments), strategies)
@@ -77,6 +81,18 @@ def grid(arguments: RunArguments, texts: Sequence[str], strategies: Sequence[Str
             raise ValueError(f"row {name}: {error} (without this row: --sweep row={rest})") from error
         result += [Combination(",".join(filter(None, (name, one.name))), one.arguments) for one in row_combinations]
     return result
+
+
+def _over_presets(
+    arguments: RunArguments, names: Sequence[str], texts: Sequence[str], strategies: Sequence[StrategyInfo]
+) -> list[Combination]:
+    if arguments.preset is not None:
+        raise ValueError("presets are swept over or given by --preset: leave one out")
+    return [
+        Combination(",".join(filter(None, (UNSAFE.sub("_", name), one.name))), one.arguments)
+        for name in names
+        for one in grid(replace(arguments, preset=name), texts, strategies)
+    ]
 
 
 def _axes(texts: Sequence[str], preset: Sequence[str], arguments: RunArguments) -> list[str]:

@@ -12,8 +12,12 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from engine.strategies import catalogue
 from remdm_tui.cli import app
 from remdm_tui.settings import presets, train_configs
+from remdm_tui.settings.run_arguments import RunArguments
+from remdm_tui.settings.sweeps import grid
+from tests.engine.simplex import write_ssd_lm
 
 HOME = Path(__file__).parents[2]
 TEXT = (HOME / "docs" / "from-remdm.md").read_text(encoding="utf-8")
@@ -38,7 +42,11 @@ def run(words: list[str]) -> str:
     return result.stdout
 
 
-@pytest.mark.parametrize("words", of("eval"))
+EVALUATIONS = [words for words in COMMANDS if words[0] == "eval"]
+SWEPT = [words for words in EVALUATIONS if "--sweep" in words]
+
+
+@pytest.mark.parametrize("words", [one for one in EVALUATIONS if one not in SWEPT], ids=" ".join)
 def test_an_evaluation_runs(words: list[str], tmp_path: Path) -> None:
     preset = words[words.index("--preset") + 1]
     # an autoregressive model takes a step for each token but the two start tokens
@@ -46,11 +54,22 @@ def test_an_evaluation_runs(words: list[str], tmp_path: Path) -> None:
     more = ["--model", DEMO.get(preset, "demo"), "--count", "1", "--steps", "2", "--length", length, "--device", "cpu"]
     if presets.read_preset(preset).stride:
         more += ["--stride", "4"]
+    if preset == "ssd-lm-semi-ar":
+        more[more.index("--model") + 1] = str(write_ssd_lm(tmp_path / "ssd-lm").home)
+        more += ["--block-length", "4"]
     more += ["--judge", "none", "--references", "none", "--quiet", "--json", "--out", str(tmp_path / "out")]
     if preset in ("owt-ar", "owt-sedd", "mdlm-local-samples"):
         more += ["--tokenizer", str(HOME / "engine" / "models" / "demo" / "tokenizer.json")]
     results = json.loads(run(without(words, "--model", "--tokenizer", "--out") + more))
     assert (results["samples"], results["settings"]["sampling"]["steps"]) == (1, 2)
+
+
+@pytest.mark.parametrize("words", SWEPT, ids=" ".join)
+def test_a_sweep_over_presets_has_the_directories_of_each(words: list[str]) -> None:
+    axes = words[words.index("--sweep") + 1 : words.index("--out")]
+    cells = grid(RunArguments(), axes, catalogue())
+    assert [cell.name for cell in cells] == ["ssd-lm-semi-ar", "mdlm-semi-ar"]
+    assert [cell.arguments.options().model.name for cell in cells] == ["xhan77/ssdlm", "kuleshov-group/mdlm-owt"]
 
 
 @pytest.mark.parametrize("words", of("perplexity"))
@@ -74,5 +93,13 @@ def test_what_needs_a_gpu_or_a_data_set_has_valid_options(words: list[str]) -> N
 def test_every_preset_of_the_reference_is_mapped() -> None:
     named = {words[words.index("--preset") + 1] for words in COMMANDS if "--preset" in words}
     # tables of papers and of our own, not commands of the repository
-    ours = {"mini-table", "paper-t-below-l", "paper-t-from-l", "zoo", "llada-countdown", "llada-truthfulqa"}
+    ours = {
+        "mini-table",
+        "semi-ar-table",
+        "paper-t-below-l",
+        "paper-t-from-l",
+        "zoo",
+        "llada-countdown",
+        "llada-truthfulqa",
+    }
     assert named == set(presets.preset_names()) - ours

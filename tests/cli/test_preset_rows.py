@@ -67,12 +67,20 @@ def test_what_a_row_lacks_is_reported_with_the_rows_that_are_there(monkeypatch: 
         ("mini-table", ("row=nope",), "there is no row 'nope': choose one of ar, mdlm"),
         ("mini-table/nope", (), "preset mini-table: there is no row 'nope'"),
         ("owt-mdlm", ("row=ar",), "cannot sweep over 'row'"),
+        ("owt-mdlm", ("preset=owt-dfm",), "presets are swept over or given by --preset: leave one out"),
         ("owt-mdlm/ar", (), "there is no row 'ar': choose one of none"),
     ],
 )
 def test_a_row_that_is_none_is_refused(chosen: str, sweep: tuple[str, ...], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         grid(RunArguments(preset=chosen), sweep, catalogue())
+
+
+def test_presets_are_swept_over_with_their_rows_and_axes() -> None:
+    found = grid(RunArguments(), ("preset=mini-table,zoo", "row=dfm", "steps=4,8"), catalogue())
+    assert [cell.name for cell in found] == [
+        "mini-table,dfm,steps=4", "mini-table,dfm,steps=8", "zoo,dfm,steps=4", "zoo,dfm,steps=8",
+    ]  # fmt: skip
 
 
 def test_the_zoo_has_a_row_for_every_strategy() -> None:
