@@ -19,11 +19,12 @@ from engine.models import TextModel
 from engine.models.protocol import Denoiser, never_drawn
 from engine.records import SHARED_KNOBS
 from engine.sampling.batch import AbandonedSample, HasEnded, OnSampledStep, Sample, samples
-from engine.sampling.blocks import plan_blocks
+from engine.sampling.blocks import Blocks, plan_blocks
+from engine.sampling.encoding import by_shadows
 from engine.sampling.figures import unigram_entropy
 from engine.sampling.predictors import PREDICTORS, sample_by_predictor
 from engine.sampling.readout import BadLogitsError
-from engine.strategies import make_strategy
+from engine.strategies import make_strategy, reads_of
 from engine.strategies.mdlm import Mdlm
 from engine.text.counts import counted
 from engine.text.infill import fixed
@@ -155,10 +156,7 @@ def sample_fault(model: TextModel, plan: EvalPlan, prompt: Sequence[int], line: 
         return "its entropy is not that of its tokens"
     if not math.isclose(line.repetition, repetition(ids), rel_tol=1e-9, abs_tol=1e-9):
         return "its repetition is not that of its tokens"
-    # published predictors take one more call for the masks that are left after the last step of a window
-    most = steps_of(sampling, fixed(prompt, model.mask_id))
-    most += (1 + sampling.strides) * (sampling.predictor in PREDICTORS)
-    if not 0 <= line.network_calls <= most:
+    if not 0 <= line.network_calls <= most_calls(model, sampling, fixed(prompt, model.mask_id)):
         return f"it cannot have taken {line.network_calls} network calls"
     if line.judged is not None and (
         plan.scoring.judge is None or not is_complete(line.judged, plan.scoring.conventions)
@@ -168,17 +166,34 @@ def sample_fault(model: TextModel, plan: EvalPlan, prompt: Sequence[int], line: 
 
 
 def steps_of(plan: Sampling, fixed: Sequence[bool]) -> int:
-    """Return the number of steps of one sample, each at most one network call; a time grid may have more than T.
+    """Return the number of steps of one sample; a time grid may have more than T.
 
     fixed: whether each token of the prompt is kept.
     """
     if plan.predictor in PREDICTORS:
         return plan.steps * (1 + plan.strides)
     strategy = make_strategy(plan.strategy, **plan.knobs)
+    return sum(len(strategy.grid(steps)) - 1 for steps in _blocks_of(plan, fixed).steps)
+
+
+def most_calls(model: Denoiser, plan: Sampling, fixed: Sequence[bool]) -> int:
+    """Return the most network calls that one sample can have taken; fixed: as in `steps_of`.
+
+    A block or window that ends with masks takes one more call than it has steps, and guidance doubles all.
+    """
+    steps = steps_of(plan, fixed)
+    if plan.predictor in PREDICTORS:
+        return steps + 1 + plan.strides
+    strategy = make_strategy(plan.strategy, **plan.knobs)
+    one_by_one = "ahead" in reads_of(strategy) or ("verified" in reads_of(strategy) and not by_shadows(model, strategy))
+    each = 1 + plan.canvas * one_by_one
+    return (steps * each + len(_blocks_of(plan, fixed))) * (1 + (plan.cfg > 0))
+
+
+def _blocks_of(plan: Sampling, fixed: Sequence[bool]) -> Blocks:
     if plan.predictor == OVER_SIMPLEX:
         plan = _in_all_blocks(plan, fixed)
-    blocks = plan_blocks(plan.steps, plan.canvas, fixed, plan.block_length, plan.stride, plan.strides)
-    return sum(len(strategy.grid(steps)) - 1 for steps in blocks.steps)
+    return plan_blocks(plan.steps, plan.canvas, fixed, plan.block_length, plan.stride, plan.strides)
 
 
 def _engine_samples(

@@ -20,7 +20,7 @@ from engine.evaluation.results import FailedSample, Results, SampleLine
 from engine.evaluation.shards import Scored, Spent
 from engine.evaluation.stopwatch import Stopwatch
 from engine.evaluation.store import EvalStore
-from engine.evaluation.summary import FeaturePair, results
+from engine.evaluation.summary import FeaturePair, calls_saved, results
 from engine.files.jsonl import Appended
 from engine.metrics.judge import Featurizer
 from engine.metrics.mauve import Features
@@ -137,7 +137,7 @@ class EvalJob:
                 yield EvalProgress(
                     "sampling", kept + count, len(mine), kept,
                     tokens_per_second=count * sampling.tokens / max(self.clock() - began, 1e-9),
-                    saved=1 - calls / (count * steps),
+                    saved=calls_saved(calls / count, steps),
                     entropy=_mean(entropies),
                 )  # fmt: skip
         finally:

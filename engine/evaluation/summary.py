@@ -139,4 +139,9 @@ def _mauve(compared: FeaturePair, how: str) -> MauveResult:
 def _calls(steps: int, lines: Sequence[SampleLine]) -> Calls:
     counts = [float(line.network_calls) for line in lines]
     mean = interval(counts)
-    return Calls(int(sum(counts)), figure(mean), steps, 1 - mean.value / steps)
+    return Calls(int(sum(counts)), figure(mean), steps, calls_saved(mean.value, steps))
+
+
+def calls_saved(calls: float, steps: int) -> float:
+    """Return the share of one call a step that was not needed; 0 where steps take several."""
+    return max(0.0, 1 - calls / steps)

@@ -80,9 +80,6 @@ class Encoder:
             order.append(some[row].nonzero()[:, 0])
         return torch.cat(parts)[torch.cat(order).argsort()]
 
-    def by_shadows(self, strategy: Strategy) -> bool:
-        return strategy.verification() != "exact" and has_shadows(self.model)
-
     def encode_verified(
         self, state: SamplerState, where: Tensor, view: View, noise: Tensor, shadows: bool, keep: bool
     ) -> Tensor:
@@ -130,6 +127,11 @@ class Encoder:
             # a sequence without a last step is shown masks, whose answer is not used
             hidden = self.model.encode(shown(tokens.where(tokens >= 0, self.model.mask_id)), noise)
         return hidden[shown(chosen.where)]
+
+
+def by_shadows(model: Denoiser, strategy: Strategy) -> bool:
+    """Return whether `verified` takes one call with a shadow block, rather than a call for each revealed token."""
+    return strategy.verification() != "exact" and has_shadows(model)
 
 
 class _Kept(NamedTuple):

@@ -24,7 +24,7 @@ from engine.models.protocol import (
 )
 from engine.records import Settings
 from engine.sampling import guidance, kernel, rng
-from engine.sampling.encoding import Encoder, ReadPositions
+from engine.sampling.encoding import Encoder, ReadPositions, by_shadows
 from engine.sampling.guidance import Certainty, Hidden, is_guided
 from engine.sampling.rng import Purpose
 from engine.sampling.state import SamplerState, StepConfig
@@ -102,7 +102,7 @@ class Readout:
                 column[where] = value
         *found, held = columns
         calls = where.any(-1).long()
-        if "verified" in reads_of(config.strategy) and not self.encoder.by_shadows(config.strategy):
+        if "verified" in reads_of(config.strategy) and not by_shadows(self.model, config.strategy):
             calls = (where & view.masked).any(-1).long() + (where & ~view.masked).sum(-1)
         return Predicted(Prediction(*found), held, calls)
 
@@ -155,7 +155,7 @@ class Readout:
         def encoded(encoder: Encoder, shown: SamplerState) -> Tensor:
             noise = shown.noise(view.alpha_t, self.model.mask_id)
             if "verified" in reads:
-                shadows = encoder.by_shadows(config.strategy)
+                shadows = by_shadows(self.model, config.strategy)
                 return encoder.encode_verified(shown, where, view, noise, shadows, keep=last is not None)
             if ends is None:
                 return encoder.encode(shown, chosen, noise, keep=last is not None)

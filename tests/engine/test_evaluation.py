@@ -265,6 +265,27 @@ def test_a_line_that_was_being_written_is_cut_off_and_drawn_again(
     assert kept(tmp_path) == kept(whole)
 
 
+@pytest.mark.parametrize(
+    "sampling",
+    [
+        {"strategy": "threshold", "knobs": {"threshold": 1.0}, "steps": 3},
+        {"strategy": "threshold", "knobs": {"threshold": 1.0}, "steps": 6, "block_length": 4},
+        {"strategy": "wino", "knobs": {"verify": "exact"}},
+        {"strategy": "info-gain", "knobs": {}},
+        {"cfg": 1.0, "prompt": "ab"},
+    ],
+    ids=["clean-up", "clean-up of blocks", "a call a token", "a call a candidate", "guidance"],
+)
+def test_samples_that_took_more_calls_than_steps_are_kept(tmp_path: Path, sampling: dict[str, Any]) -> None:
+    chosen = plan(None, count=3, **sampling)
+    found = finished(tmp_path, chosen, None)
+    assert found.network_calls > found.calls.every_step
+    assert found.calls.saved == 0
+    work, remarks = job(tmp_path, chosen, None), list[str]()
+    assert work.store.is_finished(chosen, work.fault, remarks.append)
+    assert remarks == []
+
+
 def damage(path: Path, place: int, line: bytes) -> None:
     """Put another line in place of one of a file."""
     lines = path.read_bytes().splitlines(keepends=True)
