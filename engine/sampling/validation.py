@@ -9,6 +9,7 @@ from engine.models.protocol import Denoiser, ends_of, has_shadows, has_simplex, 
 from engine.records import Settings
 from engine.sampling.blocks import Blocks
 from engine.strategies import REGISTRY, Strategy, reads_of
+from engine.strategies.left_to_right import LeftToRight
 from engine.strategies.ssd_lm import SsdLm
 from engine.text import infill
 
@@ -100,6 +101,8 @@ def check_order(model: Denoiser, strategy: Strategy, blocks: Blocks) -> None:
     if not strategy.from_the_left:
         fitting = " or ".join(known for known, kind in REGISTRY.items() if kind.from_the_left)
         raise ValueError(f"{name} predicts from the left alone: choose --strategy {fitting}")
+    if isinstance(strategy, LeftToRight) and strategy.k > 1:
+        raise ValueError(f"{name} predicts from the left alone, so one token a step: leave k at 0, not {strategy.k}")
     sizes = [end - first for first, end in pairwise(blocks.edges)]
     if any(steps < size for steps, size in zip(blocks.steps, sizes, strict=True)):
         # the steps are shared out evenly, and only the last block may be shorter

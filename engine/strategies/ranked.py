@@ -35,6 +35,7 @@ class QuotaRule(Strategy):
         "llada", "tokens a step: LLaDA's equal shares, or Dream's, rounded down to none", choices=tuple(SHARES)
     )
     eps: float = knob(0.001, "the time towards which Dream's steps run", 0, 0.9, needs=("shares", "dream"))
+    k: int = knob(0, "tokens a step until none is masked; 0: as many as `shares` says", 0, 4096)
     confidence: str = knob(
         "plain", "measured at temperature 1, or after temperature and nucleus", choices=("plain", "tempered")
     )
@@ -55,14 +56,14 @@ class QuotaRule(Strategy):
             assert view.noise is not None
             # Gumbel's largest are a draw without replacement, as torch.multinomial draws
             score = score / self.alg_temp + gumbel(view.noise)
-        chosen = highest(score, view.masked, SHARES[self.shares](view))
+        chosen = highest(score, view.masked, self.k or SHARES[self.shares](view))
         return Plan(chosen.double(), view.alpha_t * 0)
 
     def grid(self, steps: int) -> NDArray[np.float64]:
         return dream_grid(steps, self.eps) if self.shares == "dream" else uniform_grid(steps)
 
     def keeps_quota(self) -> str:
-        return self.shares
+        return "" if self.k else self.shares
 
     def reveal_rule(self, revealed: int, masked: int) -> str:
         if self.alg_temp:

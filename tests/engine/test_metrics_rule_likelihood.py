@@ -28,22 +28,6 @@ ALL = torch.tensor(list(itertools.product(range(TOKENS), repeat=LENGTH)))
 
 
 @dataclass(frozen=True)
-class Margin(Strategy):
-    """The rule of DUEL's margin, with so many masks a step that `topk-margin` would share them out evenly."""
-
-    name = "test-margin"
-    summary, source = "", ""
-    reads = frozenset({"masked", "spread"})
-    k: int = knob(1, "", 1)
-
-    def plan(self, view: View) -> Plan:
-        assert view.prediction is not None
-        best = view.prediction.margin.where(view.masked, -1.0)
-        rank = best.sort(dim=-1, descending=True, stable=True).indices.argsort(-1)
-        return Plan(((rank < self.k) & view.masked).double(), view.alpha_t * 0)
-
-
-@dataclass(frozen=True)
 class Steadiest(Strategy):
     """The mask whose distribution has moved least since the last step, which only a memory can tell."""
 
@@ -63,6 +47,8 @@ class Steadiest(Strategy):
 RULES = {
     "surest first": DecodingRule(make_strategy("low-confidence")),
     "two at a time": DecodingRule(make_strategy("low-confidence"), steps=2),
+    "three, then one": DecodingRule(make_strategy("low-confidence", k=3)),
+    "two, then one of a block": DecodingRule(make_strategy("left-to-right", k=2), steps=4, block_length=3),
     "in blocks": DecodingRule(make_strategy("low-confidence"), steps=4, block_length=2),
     "left to right": DecodingRule(make_strategy("left-to-right"), steps=3),
     "margin": DecodingRule(make_strategy("topk-margin")),
@@ -115,35 +101,28 @@ def test_equals_a_plain_loop_over_one_text(name: str) -> None:
 # -- what the authors' code gave
 
 NAMED = {
-    "GreedyConfidenceStrategy": lambda k: DecodingRule(make_strategy("low-confidence"), steps=16 // k),
-    "LeftToRightStrategy": lambda k: DecodingRule(make_strategy("left-to-right"), steps=16 // k),
-    "ProbabilityMarginStrategy": lambda k: (
-        DecodingRule(Margin(k=k)) if 16 % k else DecodingRule(make_strategy("topk-margin"), steps=16 // k)
-    ),
-    "ConfidenceThresholdStrategy": lambda p: DecodingRule(make_strategy("threshold", threshold=p)),
-    "BlockConfidenceThresholdStrategy": lambda p: DecodingRule(make_strategy("threshold", threshold=p), steps=64),
-    "BlockGreedyConfidenceStrategy": lambda k: DecodingRule(make_strategy("low-confidence"), steps=16 // k),
+    "GreedyConfidenceStrategy": lambda k: make_strategy("low-confidence", k=k),
+    "LeftToRightStrategy": lambda k: make_strategy("left-to-right", k=k),
+    "ProbabilityMarginStrategy": lambda k: make_strategy("topk-margin", k=k),
+    "ConfidenceThresholdStrategy": lambda p: make_strategy("threshold", threshold=p),
+    "BlockConfidenceThresholdStrategy": lambda p: make_strategy("threshold", threshold=p),
+    "BlockGreedyConfidenceStrategy": lambda k: make_strategy("low-confidence", k=k),
 }
 
 
 def published_texts() -> list[Any]:
-    """Return the runs over one text.
-
-    Left out: greedy reveals of k = 5 and left to right of 3, since 16 tokens are shared out evenly by ours (4 a step
-    and 3, 3, 3, 3, 2, 2); blocks of 4 by 3, likewise; `large_scale`, whose runs generate.
-    """
-    found = []
-    for one in published("duel"):
-        k, size, margin = one.get("k"), one.get("block_size", 16), one["strategy"] == "ProbabilityMarginStrategy"
-        if "text" in one and (margin or k < 1 or size % k == 0):
-            found.append(pytest.param(one, id=f"{one['strategy']}-{size}-{k}-{one['text'][:2]}"))
-    return found
+    """Return the runs over one text; those of `large_scale` generate."""
+    return [
+        pytest.param(one, id=f"{one['strategy']}-{one.get('block_size', 16)}-{one['k']}-{one['text'][:2]}")
+        for one in published("duel")
+        if "text" in one
+    ]
 
 
 @pytest.mark.parametrize("run", published_texts())
 def test_equals_what_the_authors_code_gave(run: dict[str, Any]) -> None:
-    rule = NAMED[run["strategy"]](run["k"])
-    rule = DecodingRule(rule.strategy, rule.steps, run.get("block_size"))
+    # so many steps that a block has one for each of its positions
+    rule = DecodingRule(NAMED[run["strategy"]](run["k"]), 64, run.get("block_size"))
     found = rule_scores(ZooToy(), rule, torch.tensor([run["text"]]))
     assert -found.nats[0] == pytest.approx(run["log_likelihood"], abs=1e-4)
     assert found.calls.tolist() == [run["calls"]]
@@ -206,13 +185,8 @@ def test_a_strategy_that_is_no_rule_is_refused_by_name(strategy: str, why: str) 
 
 
 def test_a_choice_by_noise_is_no_rule_though_its_plan_is_certain() -> None:
-    @dataclass(frozen=True)
-    class Noisy(Margin):
-        name = "test-noisy"
-        reads = frozenset({"masked", "noise"})
-
-    with pytest.raises(ValueError, match="test-noisy reveals by chance"):
-        rule_scores(Toy(), DecodingRule(Noisy()), ALL[:2])
+    with pytest.raises(ValueError, match="low-confidence reveals by chance"):
+        rule_scores(Toy(), DecodingRule(make_strategy("low-confidence", alg_temp=0.5)), ALL[:2])
 
 
 def test_bad_rows_are_refused() -> None:
