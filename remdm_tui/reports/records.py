@@ -83,6 +83,13 @@ class Evaluation(Evaluated):
     def mauve(self) -> MauveResult | None:
         return self.results.metrics[self.terms.conventions].mauve
 
+    @property
+    def tokens_per_call(self) -> float:
+        """Return the tokens of a text, its prompt included, for each of its network calls."""
+        sampling = self.results.settings["sampling"]
+        tokens = sampling["length"] + (sampling.get("stride") or 0) * (sampling.get("strides") or 0)
+        return float(tokens / max(self.results.calls.per_sample.value, 1e-9))
+
 
 E = TypeVar("E", bound=Evaluated)
 AnyTerms = TypeVar("AnyTerms", Terms, TaskTerms)

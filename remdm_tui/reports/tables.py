@@ -34,6 +34,7 @@ def measured(one: Evaluation) -> tuple[MeasuredColumn[Evaluation], ...]:
     return (
         *qualities,
         MeasuredColumn("calls", calls, _calls, core=True),
+        MeasuredColumn("tokens/call", significant, lambda e: Value(e.tokens_per_call)),
         MeasuredColumn("saved", lambda x: f"{x:.0%}", lambda e: Value(e.results.calls.saved)),
         MeasuredColumn("s/seq", significant, lambda e: Value(e.results.timing.seconds_per_sequence), core=True),
         MeasuredColumn("tokens/s", significant, lambda e: Value(e.results.timing.tokens_per_second)),
