@@ -14,7 +14,7 @@ from engine.debug.fields import CONSTANTS, FIELDS
 from engine.evaluation.metrics import METRICS
 from engine.lint import DRAWN_CHECKS, RUN_CHECKS
 from engine.strategies import REGISTRY
-from engine.strategies.base import READS
+from engine.strategies.words import READS
 from remdm_tui.cli import app
 
 HOME = Path(__file__).parent.parent

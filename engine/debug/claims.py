@@ -76,4 +76,4 @@ MASKS_LEFT: dict[str, MasksLeft] = {
     "dream": MasksLeft(_dream_shares, True, "revealed = floor(masked (1 - s / t)) in every sequence"),
     "clock": MasksLeft(_clock, False, "masked <= floor(n (1 - alpha_s)) in every sequence"),
 }
-"""The quotas of `engine.strategies.base.QUOTAS`."""
+"""The quotas of `engine.strategies.words.QUOTAS`."""

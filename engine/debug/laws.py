@@ -248,7 +248,7 @@ def calls_as_planned(step: LawInput) -> Iterator[Violation]:
     frame = step.frame
     reads = step.claims.reads - {"held", "noise"}
     looks = bool(reads) and not frame.final
-    if looks and reads & {"committed", "verified", "ahead", "simplex"}:
+    if looks and reads & {"committed", "verified", "ahead", "planned", "simplex"}:
         return  # such a strategy chooses itself when it needs the network
     asks = step.was_masked if looks else frame.change == Change.REVEALED
     planned, calls = int(asks.any(-1).sum()), frame.network_calls - step.last.calls

@@ -14,6 +14,7 @@ from engine.models.protocol import encode_rows, has_simplex, never_drawn, qualit
 from engine.sampling import kernel
 from engine.sampling.guidance import Hidden, encode_free, is_guided, logits_of
 from engine.sampling.readout import Readout
+from engine.sampling.second_calls import with_second_calls
 from engine.sampling.session import Session, grid_of
 from engine.sampling.simplex import SimplexReader
 from engine.sampling.state import NextStep, SamplerState
@@ -217,8 +218,8 @@ def _verdict(
     t, s = _time(ahead.t, row), _time(then, row)
     view = view_of(strategy, row, session.model, session.seed, [ahead.step], t, s)
     view = replace(view, prediction=reader.prediction(strategy, view))
-    if "ahead" in reads_of(strategy):
-        view = replace(view, ahead=reader.readout.look_ahead(strategy, ahead.config.settings, row, view)[0])
+    if view.prediction is not None:
+        view, _ = with_second_calls(reader.readout, strategy, ahead.config.settings, row, view)
     plan = strategy.plan(view)
     unmask, remask = (float(kernel.clamp(p)[0].expand(row.tokens.shape)[0, position]) for p in plan[:2])
     revealed = not bool(view.masked[0, position])

@@ -186,7 +186,7 @@ def most_calls(model: Denoiser, plan: Sampling, fixed: Sequence[bool]) -> int:
         return steps + 1 + plan.strides
     strategy = make_strategy(plan.strategy, **plan.knobs)
     one_by_one = "ahead" in reads_of(strategy) or ("verified" in reads_of(strategy) and not by_shadows(model, strategy))
-    each = 1 + plan.canvas * one_by_one
+    each = 1 + plan.canvas * one_by_one + ("planned" in reads_of(strategy))
     return (steps * each + len(_blocks_of(plan, fixed))) * (1 + (plan.cfg > 0))
 
 

@@ -57,7 +57,7 @@ class StrategyInfo:
     summary: str
     source: str
     reads: tuple[str, ...]
-    """names of `engine.strategies.base.READS`; empty: time and state alone"""
+    """names of `engine.strategies.words.READS`; empty: time and state alone"""
     knobs: tuple[KnobInfo, ...]
     preserves_marginal: bool = True
     """whether it claims that 1 - alpha of the positions are masked, but for chance"""

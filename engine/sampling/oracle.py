@@ -88,6 +88,21 @@ def looked_ahead(model: Denoiser, strategy: Strategy, tokens: Tensor, view: View
     return torch.stack(columns, 1).where(where, torch.nan)
 
 
+def planned_by_draws(model: Denoiser, view: View) -> Prediction:
+    """Return `View.planned`: the whole network with the draws in the place of all tokens."""
+    assert view.prediction is not None
+    ids, where = view.prediction.ids, view.revealed & (view.prediction.ids >= 0)
+    seen = ids.where(ids >= 0, model.mask_id if view.tokens is None else view.tokens)
+    noise = (seen == model.mask_id).double().mean(-1, keepdim=True)
+    p = denoised(model, seen, Settings("planned", top_p=1.0), 1 - noise).view(*ids.shape, -1)
+    best, order = p.sort(dim=-1, descending=True, stable=True)
+    sure = p.gather(-1, ids.clamp(min=0)[:, :, None])[:, :, 0]
+    entropy = -(p * p.clamp(min=1e-300).log()).sum(-1)
+    columns = {"confidence": sure, "top_p": best[..., 0], "margin": best[..., 0] - best[..., 1], "entropy": entropy}
+    numbers = {name: column.where(where, torch.nan) for name, column in columns.items()}
+    return Prediction.blank(sure)._replace(ids=ids.where(where, -1), top=order[..., 0].where(where, -1), **numbers)
+
+
 def _nucleus(p: Tensor, settings: Settings) -> Tensor:
     return p if settings.top_p >= 1 else kernel.nucleus_sorted(p, settings.top_p, settings.nucleus)
 
@@ -164,6 +179,8 @@ def _predicted_step(
     view = replace(view, prediction=seen)
     if "ahead" in reads_of(strategy):
         view = replace(view, ahead=looked_ahead(model, strategy, tokens, view))
+    if "planned" in reads_of(strategy):
+        view = replace(view, planned=planned_by_draws(model, view))
     plan = strategy.plan(view)
     shape = tokens.shape
     unmask, remask = (part.clamp(0, 1).expand(shape) for part in plan[:2])

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -18,7 +17,6 @@ from engine.models.chunking import portion
 from engine.models.protocol import (
     Denoiser,
     device_of,
-    encode_rows,
     never_drawn,
     quality_of,
 )
@@ -28,7 +26,7 @@ from engine.sampling.encoding import Encoder, ReadPositions, by_shadows
 from engine.sampling.guidance import Certainty, Hidden, is_guided
 from engine.sampling.rng import Purpose
 from engine.sampling.state import SamplerState, StepConfig
-from engine.strategies import Prediction, Strategy, View, reads_of
+from engine.strategies import Prediction, View, reads_of
 
 HEAD_ROWS = 128
 """Rows put through the vocabulary head at once on a processor: enough to read its weights seldom."""
@@ -79,10 +77,10 @@ class Readout:
         def encoded(encoder: Encoder, shown: SamplerState) -> Tensor:
             return encoder.encode(shown, chosen, shown.noise(alpha_t, self.model.mask_id))
 
-        hidden = self._guided(config.settings, state, encoded)
+        hidden = self.guided(config.settings, state, encoded)
         keys = self._keys(state, steps)
         parts = []
-        for here, logits in self._logits(config.settings, hidden):
+        for here, logits in self.logits(config.settings, hidden):
             address = kernel.Address(keys[chosen.sequence[here]], chosen.position[here])
             with naming(state, chosen, here, steps):
                 parts.append(self._drawn(config.settings, logits, address))
@@ -92,6 +90,9 @@ class Readout:
     def predict(self, config: StepConfig, state: SamplerState, steps: Sequence[int], view: View) -> Predicted:
         """Return the network's prediction where the strategy reads it, and no more than it reads."""
         where, ends = config.strategy.positions(view) & state.open, config.strategy.sees(view)
+        if "planned" in reads_of(config.strategy):
+            # the planner is shown a draw in the place of the prompt too
+            where = where | state.prompt_in_sight & where.any(-1, keepdim=True)
         if ends is not None:
             where = where & (torch.arange(where.shape[1], device=self.device) < ends[:, None])
         columns = [*Prediction.blank(state.held), torch.full_like(state.held, torch.nan)]
@@ -105,42 +106,6 @@ class Readout:
         if "verified" in reads_of(config.strategy) and not by_shadows(self.model, config.strategy):
             calls = (where & view.masked).any(-1).long() + (where & ~view.masked).sum(-1)
         return Predicted(Prediction(*found), held, calls)
-
-    @torch.no_grad()
-    def look_ahead(
-        self, strategy: Strategy, settings: Settings, state: SamplerState, view: View
-    ) -> tuple[Tensor, Tensor]:
-        """Return `View.ahead`, float64 [B, L], and how often each sequence goes through the network for it, long [B].
-
-        The plan's candidates are revealed one at a time, each in a row of its own.
-        """
-        assert view.prediction is not None
-        mask_id, ids = self.model.mask_id, view.prediction.ids
-        where = strategy.candidates(view) & view.masked & (ids >= 0)
-        sequence, position = where.nonzero(as_tuple=True)
-        means = [torch.zeros(0, dtype=torch.float64, device=self.device)]
-        for rows, places in self.encoder.in_portions(state, sequence, position):
-            part = replace(state, memory=None).rows(rows.tolist())
-            part = replace(part, tokens=part.tokens.scatter(1, places[:, None], ids[rows, places][:, None]))
-            left = ReadPositions.of(part.shown(part.tokens == mask_id))
-            total = torch.zeros(len(rows), dtype=torch.float64, device=self.device)
-            if len(left.rows):
-                alpha_t = view.alpha_t.expand(len(where), 1)[rows]
-
-                def encoded(
-                    _: Encoder, shown: SamplerState, left: ReadPositions = left, alpha_t: Tensor = alpha_t
-                ) -> Tensor:
-                    noise = shown.noise(alpha_t, mask_id)[left.rows]
-                    return encode_rows(self.model, shown.shown(shown.tokens)[left.rows], noise, left.where)
-
-                for here, logits in self._logits(settings, self._guided(settings, part, encoded)):
-                    p = kernel.probabilities(logits, mask_id, never=never_drawn(self.model))
-                    total.index_add_(0, left.sequence[here], torch.special.entr(p).sum(-1))
-                total /= left.sequence.bincount(minlength=len(rows)).clamp(min=1)
-            means.append(total)
-        ahead = torch.full_like(state.held, torch.nan)
-        ahead[where] = torch.cat(means)
-        return ahead, where.sum(-1)
 
     def _read(
         self, config: StepConfig, state: SamplerState, steps: Sequence[int], view: View, where: Tensor,
@@ -161,7 +126,7 @@ class Readout:
                 return encoder.encode(shown, chosen, noise, keep=last is not None)
             return encoder.encode_cut(shown, chosen, noise, ends)
 
-        hidden = self._guided(settings, state, encoded)
+        hidden = self.guided(settings, state, encoded)
         keys, tokens = self._keys(state, steps), state.tokens[where]
         committed = ~view.masked[where]
         argmax = committed & ("drawn" not in reads)
@@ -171,7 +136,7 @@ class Readout:
         gumbel = self._keys(state, steps, Purpose.GUMBEL) if noised else keys
         parts: list[tuple[Tensor, ...]] = []
         quality = self._quality(hidden.own) if "quality" in reads else torch.full_like(state.held[where], torch.nan)
-        for here, logits in self._logits(settings, hidden):
+        for here, logits in self.logits(settings, hidden):
             address = kernel.Address(keys[chosen.sequence[here]], chosen.position[here])
             with naming(state, chosen, here, steps):
                 if not reads & DESCRIBES:
@@ -228,7 +193,7 @@ class Readout:
             assert then.memory.shown is not None
             return encoder.last_hidden(then, chosen, then.memory.shown)
 
-        return self._guided(settings, state, encoded), state.memory.shown.tokens[chosen.sequence, 0] >= 0
+        return self.guided(settings, state, encoded), state.memory.shown.tokens[chosen.sequence, 0] >= 0
 
     def _moved(self, settings: Settings, p: Tensor, last: tuple[Hidden, Tensor], here: slice) -> Tensor:
         """Return KL(p || p of the last step) [N] of the rows `here`, infinite where there was none."""
@@ -249,7 +214,7 @@ class Readout:
     def _keys(self, state: SamplerState, steps: Sequence[int], purpose: Purpose = Purpose.TOKEN) -> Tensor:
         return torch.from_numpy(rng.keys_of(self.seed, state.numbers, steps, purpose)).to(self.device)
 
-    def _guided(
+    def guided(
         self, settings: Settings, state: SamplerState, encoded: Callable[[Encoder, SamplerState], Tensor]
     ) -> Hidden:
         """Return what `encoded` gives of a state, and under guidance of the one without the prompt."""
@@ -258,7 +223,7 @@ class Readout:
             return Hidden(own)
         return Hidden(own, encoded(self._free_encoder, guidance.without_prompt(self.model, state)))
 
-    def _logits(self, settings: Settings, hidden: Hidden) -> Iterator[tuple[slice, Tensor]]:
+    def logits(self, settings: Settings, hidden: Hidden) -> Iterator[tuple[slice, Tensor]]:
         """Yield the logits a few rows at a time, with the rows that they are of."""
         at_once = max(1, portion(DRAW_CELLS, self.device) // self.model.vocab_size)
         # where the vocabulary is small, as many rows as are drawn from at once

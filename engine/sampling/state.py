@@ -71,6 +71,13 @@ class SamplerState:
         """Return bool [B, L]: the positions that a sampler may touch now."""
         return ~self.locked if self.active is None else self.active & ~self.locked
 
+    @property
+    def prompt_in_sight(self) -> Tensor:
+        """Return bool [B, L]: the tokens of the prompt that the network is shown."""
+        if self.seen is None:
+            return self.locked
+        return torch.zeros_like(self.locked).scatter(1, self.seen, True) & self.locked
+
     def masked(self, mask_id: int) -> Tensor:
         """Return bool [B, L]: the masks that a sampler may reveal now."""
         return (self.tokens == mask_id) & self.open

@@ -19,6 +19,7 @@ from engine.sampling.guidance import is_guided
 from engine.sampling.memory import ShownState, StrategyMemory, begin
 from engine.sampling.readout import Predicted, Readout
 from engine.sampling.rng import Purpose
+from engine.sampling.second_calls import with_second_calls
 from engine.sampling.simplex import SimplexReader
 from engine.sampling.state import SamplerState, StepConfig
 from engine.strategies import Plan, Strategy, View, asks_network, reads_of
@@ -86,9 +87,8 @@ class Stepper:
         if asks_network(strategy):
             seen = self.readout.predict(config, replace(state, memory=memory), steps, view)
             view = replace(view, prediction=seen.prediction)
-            if "ahead" in reads_of(strategy):
-                ahead, more = self.readout.look_ahead(strategy, config.settings, state, view)
-                view, seen = replace(view, ahead=ahead), seen._replace(calls=seen.calls + more)
+            view, more = with_second_calls(self.readout, strategy, config.settings, state, view)
+            seen = seen._replace(calls=seen.calls + more)
         calls = torch.zeros_like(view.masked[:, 0]).long() if seen is None else seen.calls
         plan = strategy.plan(view)
         decision = self._flip(state, steps, view, plan, seen)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from engine.strategies.base import Plan, Strategy, View, knob
@@ -48,8 +48,8 @@ KAPPA: dict[str, Callable[[Tensor], Tensor]] = {"linear": linear_alpha, "cosine"
 class P2(Strategy):
     """A revealed position is scored by the token that the network would put there now, not by the committed one.
 
-    `random` is the authors' DFM sampling, with eta 0 their ancestral sampling.  There is no planner network, and
-    `margin` leaves out the noise of the draw.
+    `random` is the authors' DFM sampling, with eta 0 their ancestral sampling.  `margin` leaves out the noise of the
+    draw.  As planner, which scores revealed positions in a text of draws alone, there is the same network.
     """
 
     name = "p2"
@@ -65,10 +65,17 @@ class P2(Strategy):
         "log probability of the drawn token, log ratio of the top two, or log uniform",
         choices=tuple(SCORES),
     )
+    planner: str = knob(
+        "none",
+        "what scores revealed positions: the call that draws, or a second call of the network, which sees all draws",
+        choices=("none", "self"),
+        needs=("score", "confidence|margin"),
+    )
     kappa: str = knob("linear", "how the revealed share grows: t, or 1 - cos(pi t / 2)", choices=tuple(KAPPA))
 
     def reading(self) -> frozenset[str]:
-        return READ_BY[self.score]
+        planned = {"planned"} if self.planner == "self" and self.score != "random" else set()
+        return READ_BY[self.score] | planned
 
     def positions(self, view: View) -> Tensor:
         # nothing is masked any more: revealed tokens stay whatever their score
@@ -76,6 +83,8 @@ class P2(Strategy):
 
     def plan(self, view: View) -> Plan:
         score = SCORES[self.score](view)
+        if view.planned is not None:
+            score = score.where(view.masked, SCORES[self.score](replace(view, prediction=view.planned)))
         lowest = below(score.where(view.masked, score * self.eta), view.masked | view.revealed, kept_masked(view))
         return Plan((~lowest).double(), lowest.double())
 

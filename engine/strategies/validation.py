@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from engine.strategies.base import OLDER_READS, QUOTAS, READS, OwnMemory, Plan, Prediction, Strategy, View, knobs
+from engine.strategies.base import OwnMemory, Plan, Prediction, Strategy, View, knobs
+from engine.strategies.words import OLDER_READS, QUOTAS, READS
 from engine.system.foreign import Interrupted, distinguish_interrupts
 
 if TYPE_CHECKING:
@@ -109,7 +110,8 @@ def _own(given: Any) -> Any:
     """Return a view whose tensors may be written to: the session's are its memory."""
     if not isinstance(given, View):
         return given
-    seen, past = (p and Prediction(*(column.clone() for column in p)) for p in (given.prediction, given.previous))
+    predictions = (given.prediction, given.previous, given.planned)
+    seen, past, planned = (p and Prediction(*(column.clone() for column in p)) for p in predictions)
     memory = {name: value.clone() for name, value in given.memory.items()}
     parts = (given.noise, given.ahead, given.tokens)
     noise, ahead, tokens = (None if part is None else part.clone() for part in parts)
@@ -118,6 +120,7 @@ def _own(given: Any) -> Any:
         held=given.held.clone(),
         prediction=seen,
         previous=past,
+        planned=planned,
         memory=memory,
         noise=noise,
         ahead=ahead,

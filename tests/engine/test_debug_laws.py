@@ -17,8 +17,9 @@ from engine.debug.laws import EXPECTED, LAWS, LawState, bernoulli_divergence, ch
 from engine.records import Change, Edit, Frame
 from engine.sampling.session import Session
 from engine.strategies import REGISTRY, Plan, Strategy, View, make_strategy
-from engine.strategies.base import QUOTAS, knob, posterior, quota
+from engine.strategies.base import knob, posterior, quota
 from engine.strategies.remdm_cap import RemdmCap
+from engine.strategies.words import QUOTAS
 from tests.engine.toys import Toy
 
 RUN: dict[str, Any] = {"steps": 20, "length": 24, "batch": 24}

@@ -29,9 +29,10 @@ from engine.strategies import (
     reads_of,
     values,
 )
-from engine.strategies.base import READS, knobs
+from engine.strategies.base import knobs
 from engine.strategies.schedules import dfm_grid, next_time, uniform_grid
 from engine.strategies.when import WHEN
+from engine.strategies.words import READS
 from tests.engine.toys import MASK, Toy
 
 BOUNDED = ("remdm-cap", "remdm-rescale", "remdm-conf")

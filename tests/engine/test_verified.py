@@ -10,6 +10,7 @@ import torch
 from engine.records import Settings
 from engine.sampling import encoding, oracle
 from engine.sampling.readout import Readout
+from engine.sampling.second_calls import look_ahead, plan_by_draws
 from engine.sampling.session import config_of
 from engine.sampling.state import SamplerState
 from engine.strategies import Plan, Prediction, Strategy, View
@@ -97,7 +98,40 @@ def test_a_look_ahead_is_the_mean_entropy_of_what_is_left(at_once: int, monkeypa
     model, (view, state) = TimedToy(), shown(Every())
     reader, config = Readout(model, 6), config_of(Every(), Settings("every", top_p=1.0))
     view = replace(view, prediction=reader.predict(config, state, [1, 1, 1], view).prediction)
-    got, calls = reader.look_ahead(Every(), config.settings, state, view)
+    got, calls = look_ahead(reader, Every(), config.settings, state, view)
     want = oracle.looked_ahead(model, Every(), state.tokens, view)
     torch.testing.assert_close(got, want, equal_nan=True, rtol=1e-9, atol=1e-12)
     assert calls.tolist() == view.masked.sum(-1).tolist()
+
+
+@dataclass(frozen=True)
+class Planned(Judge):
+    name = "planned"
+    reads = frozenset({"committed", "drawn", "planned"})
+
+
+@pytest.mark.parametrize("model", [Toy(), RowToy(), TimedToy()], ids=["plain", "rows", "timed"])
+def test_what_is_planned_is_the_prediction_of_all_draws_in_place(model: Toy) -> None:
+    (view, state), config = shown(Planned()), config_of(Planned(), Settings("planned", top_p=1.0))
+    reader = Readout(model, 6)
+    view = replace(view, tokens=state.tokens, prediction=reader.predict(config, state, [1, 1, 1], view).prediction)
+    got, calls = plan_by_draws(reader, config.settings, state, view)
+    for name, a, b in zip(Prediction._fields, got, oracle.planned_by_draws(model, view), strict=True):
+        torch.testing.assert_close(a, b, equal_nan=True, rtol=1e-9, atol=1e-12, msg=name)
+    assert calls.tolist() == [1, 0, 1]
+    assert torch.isnan(got.confidence).equal(view.masked)
+
+
+def test_in_blocks_draws_stand_in_the_block_alone() -> None:
+    tokens = torch.tensor([[1, MASK, 2, MASK]])
+    masked, active = tokens == MASK, torch.tensor([[False, True, True, False]])
+    held, t = torch.ones(1, 4, dtype=torch.float64), torch.full((1, 1), 0.5, dtype=torch.float64)
+    state = SamplerState(tokens, held, torch.zeros_like(masked), [0], active)
+    ids = torch.tensor([[-1, 3, 4, -1]])
+    seen = Prediction.blank(held)._replace(ids=ids)
+    view = View(t, t, 1 - t, 1 - t, masked & active, active & ~masked, held, seen)
+    reader = Readout(Toy(), 6)
+    got, _ = plan_by_draws(reader, Settings("planned", top_p=1.0), state, view)
+    p = oracle.denoised(Toy(), torch.tensor([[1, 3, 4, MASK]]), Settings("planned", top_p=1.0), 1 - t)
+    assert got.confidence[0, 2] == pytest.approx(p[2, 4].item(), rel=1e-9)
+    assert got.ids.tolist() == [[-1, -1, 4, -1]]

@@ -12,7 +12,8 @@ from engine.records import Change
 from engine.sampling.session import Session
 from engine.strategies import Prediction, View, asks_network, make_strategy, reads_of
 from engine.strategies.p2 import P2
-from tests.engine.stats import ENOUGH, FAR_OFF
+from tests.engine.stats import ENOUGH, FAR_OFF, same_distribution
+from tests.engine.strategies.toys import dense, fast
 from tests.engine.toys import Toy
 from tests.engine.zoo import likenesses, published, states
 
@@ -21,16 +22,16 @@ SCORES = {"diff_top2": "margin", "random": "random"}
 
 def of(run: dict[str, Any]) -> P2:
     score = SCORES.get(run.get("score", ""), "confidence")
-    return P2(eta=run["eta"], score=score, kappa="cosine" if "kappa" in run else "linear")
+    kappa, planner = "cosine" if "kappa" in run else "linear", "self" if "planner" in run else "none"
+    return P2(eta=run["eta"], score=score, kappa=kappa, planner=planner)
 
 
 def name_of(run: dict[str, Any]) -> str:
-    named = ("num_steps", "tau", "eta", "kappa", "score", "prompt")
+    named = ("num_steps", "tau", "eta", "kappa", "score", "planner", "prompt")
     return ", ".join(f"{key} {value}" for key, value in run.items() if key in named)
 
 
-# left out: a planner, which is a second network
-@pytest.mark.parametrize("run", [one for one in published("p2") if "planner" not in one], ids=name_of)
+@pytest.mark.parametrize("run", published("p2"), ids=name_of)
 def test_it_steps_through_the_authors_states(run: dict[str, Any]) -> None:
     length = len(run["states"][0])
     assert states(of(run), steps=run["num_steps"], length=length, prompt=run["prompt"]) == run["states"]
@@ -60,6 +61,20 @@ def test_another_rule_has_other_frequencies(which: int, wrong: P2) -> None:
     run = published("p2", laws=True)[which - 13]
     found = likenesses(wrong, run, steps=run["num_steps"], length=run["length"], temperature=run["tau"])
     assert min(found) < FAR_OFF
+
+
+def test_a_planner_steps_as_the_dense_update_and_without_one_it_does_not() -> None:
+    found = fast(P2(planner="self"))
+    assert same_distribution(found, dense(P2(planner="self"))) > ENOUGH
+    assert same_distribution(found, dense(P2())) < FAR_OFF
+
+
+@pytest.mark.parametrize("shape", [{}, {"block_length": 3}, {"stride": 4, "strides": 2}], ids=str)
+def test_a_planner_takes_a_second_call_where_tokens_are_scored(shape: dict[str, Any]) -> None:
+    model = Toy()
+    frames = list(Session(model, P2(planner="self"), steps=6, length=8, batch=3, seed=1, prompt=[1, 2], **shape))
+    assert frames[-1].network_calls == model.encoded > 3 * sum(not frame.final for frame in frames)
+    assert "planned" not in reads_of(P2(planner="self", score="random"))
 
 
 def seen(s: float, confidence: list[float], revealed: list[int]) -> View:
