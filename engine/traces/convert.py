@@ -16,7 +16,7 @@ from engine.recording.layout import LARGEST_VOCABULARY
 from engine.records import UNKNOWN_DRAW, Change, Frame, Knob, ModelChoice, ModelInfo, RunChoice, Settings
 from engine.sampling.trace import RunStart
 from engine.strategies import available
-from engine.traces.fields import ABSENT, MOST_NUMBERS, TraceFields
+from engine.traces.fields import ABSENT, MOST_NUMBERS, MOST_STATES, TraceFields
 
 SAMPLER = "imported"
 """The strategy of a trace that names none."""
@@ -116,7 +116,7 @@ def _unfolded(final: NDArray[np.int64], steps: NDArray[np.int64], mask: int) -> 
         raise ValueError("the step map has no step of 0 or more")
     first, last = int(steps[open_].min()), int(steps[open_].max())
     count = last - first + 2
-    if count * final.size > MOST_NUMBERS:
+    if count > MOST_STATES or count * final.size > MOST_NUMBERS:
         raise ValueError(f"a step map of {count - 1:,} steps is too long")
     numbers = np.arange(count)[:, None, None] + first - 1
     return np.where(open_ & (steps > numbers), mask, final)

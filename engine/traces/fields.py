@@ -23,6 +23,8 @@ META = "meta_info"
 """Where SGLang's answers have what describes the text."""
 ABSENT = -1
 """Stands where a state is shorter than later ones."""
+LARGEST_KNOB = 1 << 53
+"""What every format of a recording and every page can hold."""
 MOST_STATES = 1 << 17
 MOST_NUMBERS = 1 << 26
 """States times samples times positions."""
@@ -213,6 +215,8 @@ def _knobs(value: Any) -> dict[str, Knob]:
         raise ValueError("knobs must be an object of names and values")
     for name, one in value.items():
         plain = isinstance(one, float | int | str | bool) and str(one).isprintable() and len(str(one)) <= 100
+        if isinstance(one, float | int) and not -LARGEST_KNOB < one < LARGEST_KNOB:
+            raise ValueError(f"the knob {name!r} is {one}: it must lie within 2^53 to either side of 0")
         if not (isinstance(name, str) and name.isprintable() and len(name) <= 100 and plain):
             raise ValueError(f"the knob {name!r} must be a number, a word, true or false")
     return value

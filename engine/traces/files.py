@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,10 @@ from engine.files.regular import regular_file
 
 LARGEST = 1 << 29
 """Bytes of a file, unpacked."""
+ENCRYPTED = 1
+"""The bit of a zip file's member that says so."""
+PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""How numpy packs arrays."""
 
 
 def read_structure(path: Path) -> Any:
@@ -43,7 +49,10 @@ def _numpy(path: Path) -> Any:
     try:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
-                unpacked = sum(member.file_size for member in archive.infolist())
+                members = archive.infolist()
+            unpacked = sum(member.file_size for member in members)
+            if any(member.flag_bits & ENCRYPTED or member.compress_type not in PACKED for member in members):
+                raise ValueError("it is encrypted, or packed in another way than numpy does")
             if unpacked > LARGEST:
                 raise ValueError(f"it unpacks to {unpacked:,} bytes, and a trace has {LARGEST:,} at most")
         found = np.load(path, allow_pickle=False)
@@ -51,7 +60,9 @@ def _numpy(path: Path) -> Any:
             return found
         with found:
             return {name: found[name] for name in found.files}
-    except (ValueError, EOFError, zipfile.BadZipFile, NotImplementedError) as error:
+    except (tokenize.TokenError, zlib.error) as error:
+        raise ValueError(f"{path} is not a readable numpy file: it is damaged ({error.args[0]})") from None
+    except (ValueError, EOFError, MemoryError, NotImplementedError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path} is not a readable numpy file: {error}") from None
 
 
@@ -63,7 +74,9 @@ def _torch(path: Path) -> Any:
             if value.nbytes > LARGEST:
                 raise ValueError(f"{path} has a tensor of {value.nbytes:,} bytes; a trace has {LARGEST:,} at most")
             tensor = value.get()
-            return (tensor.double() if tensor.is_floating_point() else tensor.long()).numpy()
+            if not tensor.is_complex():
+                tensor = tensor.double() if tensor.is_floating_point() else tensor.long()
+            return tensor.numpy()
         if isinstance(value, dict):
             return {key: values(item) for key, item in value.items()}
         return [values(item) for item in value] if isinstance(value, list | tuple) else value

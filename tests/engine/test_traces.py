@@ -199,6 +199,33 @@ def test_a_file_that_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypatch:
         read_structure(tmp_path / "bomb.npz")
 
 
+def header_of(shape: str) -> bytes:
+    """Return the beginning of an npy file that claims a shape."""
+    text = f"{{'descr': '<i8', 'fortran_order': False, 'shape': {shape}, }}".encode()
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text
+
+
+def test_arrays_that_are_damaged_encrypted_or_too_large_are_refused_in_a_sentence(tmp_path: Path) -> None:
+    np.savez_compressed(tmp_path / "whole.npz", ids=np.array(STATES * 50))
+    whole = (tmp_path / "whole.npz").read_bytes()
+    start = whole.index(b"ids.npy") + len(b"ids.npy") + 20  # of what is packed
+    flags = whole.index(b"PK\x01\x02") + 8  # of the only member, in the directory
+    with zipfile.ZipFile(tmp_path / "xz.npz", "w", zipfile.ZIP_BZIP2) as archive:
+        archive.writestr("ids.npy", b"")
+    files = {
+        "torn.npz": whole[:start] + b"\xff" * 8 + whole[start + 8 :],
+        "locked.npz": whole[:flags] + b"\x01" + whole[flags + 1 :],
+        "xz.npz": (tmp_path / "xz.npz").read_bytes(),
+        "open.npy": header_of("(1,"),
+        "huge.npy": header_of("(1000000000000,)"),
+    }
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(ValueError, match=f"{name} is not a readable numpy file") as caught:
+            read_structure(tmp_path / name)
+        assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("structure", "says"),
     [
@@ -219,6 +246,9 @@ def test_a_file_that_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypatch:
         ({"ids": STATES, "prompt_length": 9}, "must lie in 0 to 3"),
         ({"ids": [[1, M, M], [2, 1, M], [2, 1, 1]], "prompt_length": 1, "mask_id": M}, "position 0 of sample 0"),
         ({"ids": STATES, "knobs": {"eta": [1]}}, "the knob 'eta'"),
+        ({"ids": STATES, "knobs": {"eta": 10**60}}, "the knob 'eta' is 1000000"),
+        ({"ids": STATES, "knobs": {"eta": float("nan")}}, "the knob 'eta' is nan: it must lie within 2^53"),
+        ([torch.zeros(1, 2, dtype=torch.complex64)] * 2, "must hold whole numbers, not complex64"),
         ({"ids": STATES, "strategy": "a\nb"}, "strategy must be a name"),
         ({"ids": STATES, "pieces": 3}, "pieces must be"),
         ({"step_map": [1, 2]}, "without the text"),
@@ -226,6 +256,7 @@ def test_a_file_that_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypatch:
         ({"step_map": [1, 0], "ids": [1, 2]}, "which token is the mask: give it with --mask-id"),
         ({"step_map": [-1, -1], "ids": [1, 2], "mask_id": M}, "no step of 0 or more"),
         ({"step_map": [0, 1 << 40], "ids": [1, 2], "mask_id": M}, "too long"),
+        ({"step_map": [0, 1 << 20], "ids": [1, 2], "mask_id": M}, "a step map of 1,048,577 steps is too long"),
         ({"step_map": [0, 1], "ids": [1, 2], "mask_id": 1 << 40}, "the mask must lie in 0 to 1,048,575"),
         ({"step_map": [0, 1], "ids": [1, 2], "mask_id": -1}, "the mask must lie in 0 to 1,048,575, not -1"),
         ({"ids": STATES, "vocab_size": 1 << 50}, "a vocabulary has at most"),
