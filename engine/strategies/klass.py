@@ -47,7 +47,8 @@ class Klass(Strategy):
         stable = (view.memory["stable"] + 1).where(seen.divergence < self.kl, 0)
         dream = self.rule == "dream"
         sure = seen.confidence >= self.confidence if dream else seen.confidence > self.confidence
-        ready = view.masked & sure & (stable >= self.history)
+        # the first call of a block is compared with one that was not about it
+        ready = view.masked & sure & (stable >= self.history) & (view.t < 1)
         if self.unmask != "all":
             score = seen.confidence if self.unmask == "max-confidence" else -seen.divergence
             ready = highest(score, ready, 1)
