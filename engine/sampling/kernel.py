@@ -172,22 +172,22 @@ def draw(
     how: str,
     never: Sequence[int] = (),
     plain: Tensor | None = None,
+    law: Tensor | None = None,
 ) -> Drawn:
     """Draw one token for each row of logits [N, V] from the nucleus of its distribution.
 
-    plain: the probabilities [N, V] at temperature 1, where they are known already.
+    plain, law: the probabilities [N, V] at temperature 1, and those that are drawn from, where they are known already.
     """
-    if temperature == 1 and plain is not None:
-        full = plain
-    else:
-        full = probabilities(logits, mask_id, temperature, never=never)
-    p = full if top_p >= 1 else nucleus_top(full, top_p, nucleus)
-    ids = DRAWS[how](p, address)
+    if plain is None and (temperature == 1 or law is not None):
+        plain = probabilities(logits, mask_id, never=never)
+    if law is None:
+        full = plain if temperature == 1 else probabilities(logits, mask_id, temperature, never=never)
+        assert full is not None
+        law = full if top_p >= 1 else nucleus_top(full, top_p, nucleus)
+    ids = DRAWS[how](law, address)
     at = ids[:, None]
-    if temperature == 1:
-        plain = full
     sure = probabilities(logits, mask_id, never=never) if plain is None else plain
-    return Drawn(ids, p.gather(-1, at)[:, 0], sure.gather(-1, at)[:, 0])
+    return Drawn(ids, law.gather(-1, at)[:, 0], sure.gather(-1, at)[:, 0])
 
 
 class RowSummary(NamedTuple):

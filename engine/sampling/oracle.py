@@ -170,12 +170,13 @@ def _predicted_step(
     if "tilted" in reads_of(strategy):
         full = _tilted(strategy, view, plain, settings.temperature).flatten(0, 1)
     p = _nucleus(full, settings).view_as(plain)
+    standing = plain.gather(-1, tokens[:, :, None])[:, :, 0]
     if "tempered" in reads_of(strategy):
         plain = p if settings.temperature else _nucleus(plain.flatten(0, 1), settings).view_as(plain)
     race = gumbel_race(p, generator)
     drawn = race.argmax(-1)
     sure = race.amax(-1) / race.sum(-1) if settings.temperature and "noised" in reads_of(strategy) else None
-    seen = dense_prediction(model, strategy, tokens, view, drawn, plain, memory, sure)
+    seen = dense_prediction(model, strategy, tokens, view, drawn, plain, memory, sure, standing)
     view = replace(view, prediction=seen)
     if "ahead" in reads_of(strategy):
         view = replace(view, ahead=looked_ahead(model, strategy, tokens, view))
@@ -216,11 +217,12 @@ def _draws_everywhere(strategy: Strategy) -> Tensor:
 
 def dense_prediction(
     model: Denoiser, strategy: Strategy, tokens: Tensor, view: View, drawn: Tensor, plain: Tensor,
-    memory: StrategyMemory | None, noised: Tensor | None = None,
+    memory: StrategyMemory | None, noised: Tensor | None = None, standing: Tensor | None = None,
 ) -> Prediction:  # fmt: skip
-    """Return the columns that the strategy reads, from the whole distribution `plain` [B, L, V] at temperature 1.
+    """Return the columns that the strategy reads, from the whole distribution `plain` [B, L, V].
 
-    noised: confidence [B, L] of the draws after their noise, if it is read.
+    noised: confidence [B, L] of the draws after their noise, if it is read.  standing: probability [B, L] of the tokens
+    at temperature 1; None: that in `plain`.
     """
     reads, where = reads_of(strategy), strategy.positions(view)
     describes = bool(reads & DESCRIBES)
@@ -228,7 +230,8 @@ def dense_prediction(
     top, top_p = order[..., 0], best[..., 0]
     ids = drawn if "drawn" in reads else torch.where(view.masked, drawn, top)
     entropy = -(plain * plain.clamp(min=1e-300).log()).sum(-1)
-    current = plain.gather(-1, tokens[:, :, None])[:, :, 0].masked_fill(view.masked, torch.nan)
+    current = plain.gather(-1, tokens[:, :, None])[:, :, 0] if standing is None else standing
+    current = current.masked_fill(view.masked, torch.nan)
     nothing = torch.full_like(view.held, torch.nan)
     moved = nothing
     if memory is not None and memory.shown is not None:

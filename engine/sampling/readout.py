@@ -132,6 +132,8 @@ class Readout:
         argmax = committed & ("drawn" not in reads)
         # at temperature 0 there is no noise, and the nucleus is that of temperature 1
         tempered = "tempered" in reads and (settings.temperature > 0 or settings.top_p < 1)
+        # what is described is then what is drawn from
+        reused = tempered and settings.temperature > 0 and "tilted" not in reads
         noised = "noised" in reads and settings.temperature > 0
         gumbel = self._keys(state, steps, Purpose.GUMBEL) if noised else keys
         parts: list[tuple[Tensor, ...]] = []
@@ -148,8 +150,8 @@ class Readout:
                     parts.append((ids, certain.confidence, nothing, ids, *(nothing,) * 4, *certain[3:], held))
                     continue
                 plain = kernel.probabilities(logits, self.model.mask_id, never=never_drawn(self.model))
-                p = self._distributions(settings, logits) if tempered else plain
-                seen = kernel.summarize_rows(p, tokens[here])
+                p = self._distributions(settings, logits, plain) if tempered else plain
+                seen, standing = kernel.summarize_rows(p, tokens[here]), plain.gather(-1, tokens[here, None])
                 moved = torch.full_like(p[:, 0], torch.nan) if last is None else self._moved(settings, p, last, here)
                 if "tilted" in reads:
                     at = chosen.sequence[here], chosen.position[here]
@@ -160,13 +162,15 @@ class Readout:
                 some = ~argmax[here]
                 if bool(some.any()):
                     places = kernel.Address(*(part[some] for part in address))
-                    ids[some], held[some], sure[some] = self._drawn(settings, logits[some], places, plain[some])
+                    law = p[some] if reused else None
+                    ids[some], held[some], sure[some] = self._drawn(settings, logits[some], places, plain[some], law)
                     if tempered:
                         sure[some] = p[some].gather(-1, ids[some, None])[:, 0]
                     if noised:
                         places = kernel.Address(gumbel[chosen.sequence[here][some]], places.positions)
-                        sure[some] = kernel.noised(self._distributions(settings, logits[some]), ids[some], places)
-                current = seen.current.masked_fill(~committed[here], torch.nan)
+                        law = self._distributions(settings, logits[some], plain[some])
+                        sure[some] = kernel.noised(law, ids[some], places)
+                current = standing[:, 0].masked_fill(~committed[here], torch.nan)
                 logit = _logit(logits, ids) if "logit" in reads else torch.full_like(sure, torch.nan)
                 certain = Certainty(sure, seen.margin, seen.entropy, logit, quality[here])
                 certain = guidance.certainty(self.model, settings, logits, ids, certain, ~committed[here])
@@ -205,10 +209,13 @@ class Readout:
             moved[known] = kernel.divergence(p[known], before)
         return moved
 
-    def _distributions(self, settings: Settings, logits: Tensor) -> Tensor:
-        """Return the distributions [N, V] that tokens are drawn from, or whose argmax they are at temperature 0."""
-        never = never_drawn(self.model)
-        p = kernel.probabilities(logits, self.model.mask_id, settings.temperature or 1.0, never=never)
+    def _distributions(self, settings: Settings, logits: Tensor, plain: Tensor) -> Tensor:
+        """Return the distributions [N, V] that tokens are drawn from, or whose argmax they are at temperature 0.
+
+        plain: those at temperature 1.
+        """
+        temperature, never = settings.temperature or 1.0, never_drawn(self.model)
+        p = plain if temperature == 1 else kernel.probabilities(logits, self.model.mask_id, temperature, never=never)
         return p if settings.top_p >= 1 else kernel.nucleus_top(p, settings.top_p, settings.nucleus)
 
     def _keys(self, state: SamplerState, steps: Sequence[int], purpose: Purpose = Purpose.TOKEN) -> Tensor:
@@ -234,8 +241,9 @@ class Readout:
                 yield slice(i + j, i + min(j + at_once, len(logits))), logits[j : j + at_once]
 
     def _drawn(
-        self, settings: Settings, logits: Tensor, address: kernel.Address, plain: Tensor | None = None
-    ) -> kernel.Drawn:
+        self, settings: Settings, logits: Tensor, address: kernel.Address, plain: Tensor | None = None,
+        law: Tensor | None = None,
+    ) -> kernel.Drawn:  # fmt: skip
         return kernel.draw(
             logits,
             address,
@@ -246,6 +254,7 @@ class Readout:
             how=settings.draw,
             never=never_drawn(self.model),
             plain=plain,
+            law=law,
         )
 
 

@@ -30,7 +30,7 @@ class Prediction(NamedTuple):
     """The network's view of the state before the step, [B, L] each; NaN (ids: -1) where the plan does not read it.
 
     Probabilities are those at temperature 1, before the nucleus and float64; the mask has none (SUBS).  With `tempered`
-    they are those of the distribution that tokens are drawn from; at temperature 0 its nucleus is that of 1.  With
+    all but `current` are those of the distribution that tokens are drawn from, at temperature 0 the nucleus of 1.  With
     `noised` the confidence is by the softmax of its log p + Gumbel, whose argmax is the draw, without at temperature 0.
     With `verified` all values at a revealed position are those of a network that sees a mask there.
     """

@@ -52,12 +52,10 @@ class ThresholdBlocks(Strategy):
         return f"one of the {revealed} with p > {short(self.threshold)}, or the surest, out of {masked} masked"
 
 
-def differs(seen: Prediction) -> Tensor:
-    """Return bool [B, L]: where the prediction is another token than the committed one.
-
-    Tokens of exactly the same probability count as the same.
-    """
-    return seen.confidence != seen.current
+def differs(seen: Prediction, view: View) -> Tensor:
+    """Return bool [B, L]: where the prediction is another token than the committed one."""
+    assert view.tokens is not None
+    return seen.ids != view.tokens
 
 
 @dataclass(frozen=True)
@@ -74,6 +72,6 @@ class Llada21Edit(ThresholdBlocks):
     def plan(self, view: View) -> Plan:
         seen = view.prediction
         assert seen is not None
-        edit = view.revealed & differs(seen) & (seen.confidence > self.editing_threshold)
+        edit = view.revealed & differs(seen, view) & (seen.confidence > self.editing_threshold)
         reveal = self.revealed_by(seen, view)
         return Plan(reveal.double(), view.alpha_t * 0, edit.double(), self.after_step(view, edit))

@@ -1,7 +1,7 @@
 """T2M: LLaDA2.1 with masks in the place of edits, so that a doubtful token is predicted again.
 
-Its code tempers the probabilities of new tokens and not those of the tokens that stand.  Here all of a rule are alike:
-after temperature where it goes by new tokens, at temperature 1 where it goes by those that stand.
+The probabilities of new tokens are after temperature and nucleus, those of tokens that stand at temperature 1.  Only
+`logit_diff`, which compares a token with its draw, has all of them at temperature 1.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class T2m(ThresholdBlocks):
     name = "t2m"
     summary = "Reveal above a threshold as LLaDA2.1, and mask doubtful tokens again, a limited number of times."
     source = "Token-to-mask refinement, arXiv 2604.18738; synsis/remasked_DLM, modeling_remask.py, _token_edit_step"
-    reads = frozenset({"masked", "committed", "drawn"})
+    reads = frozenset({"masked", "committed", "drawn", "tempered"})
     remasks = True
 
     rule: str = knob(
@@ -40,7 +40,8 @@ class T2m(ThresholdBlocks):
     )
 
     def reading(self) -> frozenset[str]:
-        return self.reads | MORE_READS[self.rule]
+        compared = frozenset({"previous"}) if self.rule == "logit_diff" else frozenset({"tempered"})
+        return self.reads - {"tempered"} | compared
 
     def initial_memory(self, like: Tensor) -> OwnMemory:
         """Return, besides, how often each position has been remasked in its block."""
@@ -68,7 +69,7 @@ class T2m(ThresholdBlocks):
         return seen.current < self.low, -seen.current
 
     def replaceable(self, seen: Prediction, view: View) -> tuple[Tensor, Tensor]:
-        return differs(seen) & (seen.confidence > self.sure), seen.confidence
+        return differs(seen, view) & (seen.confidence > self.sure), seen.confidence
 
     def fallen(self, seen: Prediction, view: View) -> tuple[Tensor, Tensor]:
         last = view.previous
@@ -87,11 +88,6 @@ RULES: dict[str, Callable[[T2m, Prediction, View], tuple[Tensor, Tensor]]] = {
     "logit_diff": T2m.fallen,
 }
 """Where a token is doubted, and how much."""
-MORE_READS = {
-    "low_prob": frozenset[str](),
-    "t2t_remask": frozenset({"tempered"}),
-    "logit_diff": frozenset({"previous"}),
-}
 TEXTS: dict[str, Callable[[T2m], str]] = {
     "low_prob": lambda rule: f"probability now < {short(rule.low)}",
     "t2t_remask": lambda rule: f"another token has p > {short(rule.sure)}",

@@ -220,7 +220,9 @@ def test_a_tempered_prediction_is_of_the_distribution_that_is_drawn_from(tempera
     # at temperature 0 the nucleus is that of temperature 1, as in Dream's code
     law = replace(settings, temperature=temperature or 1.0)
     p = oracle.denoised(model, state.tokens, law, view.alpha_t).view(3, 9, -1)
-    want = oracle.dense_prediction(model, strategy, state.tokens, view, got.ids, p, None)
+    plain = oracle.denoised(model, state.tokens, Settings(strategy.name, top_p=1.0), view.alpha_t).view(3, 9, -1)
+    standing = plain.gather(-1, state.tokens[:, :, None])[:, :, 0]
+    want = oracle.dense_prediction(model, strategy, state.tokens, view, got.ids, p, None, standing=standing)
     for name, a, b in zip(Prediction._fields, got, want, strict=True):
         torch.testing.assert_close(a, b, equal_nan=True, rtol=1e-9, atol=1e-12, msg=name)
     assert not got.logit.isnan().any()

@@ -74,11 +74,11 @@ def test_the_published_law_of_the_first_calls(run: dict[str, Any]) -> None:
 
 def test_what_is_above_the_threshold_is_revealed_or_the_surest_and_tokens_are_edited() -> None:
     strategy = make_strategy("llada21-edit", threshold=0.7, editing_threshold=0.5)
-    seen: dict[str, Any] = {"current": [0.3, 0.6, np.nan, np.nan, np.nan]}
+    seen: dict[str, Any] = {"ids": [2, 1, 0, 0, 0]}
     plan = strategy.plan(view(strategy, [0, 1, MASK, MASK, MASK], confidence=[0.6, 0.6, 0.8, 0.7, 0.9], **seen))
     assert where(plan.unmask) == [2, 4]
     assert where(plan.edit) == [0]
-    plan = strategy.plan(view(strategy, [0, 1, MASK, MASK, MASK], confidence=[0.5, 0.6, 0.6, 0.7, 0.1], **seen))
+    plan = strategy.plan(view(strategy, [0, 1, MASK, MASK, MASK], confidence=[0.5, 0.7, 0.6, 0.7, 0.1], **seen))
     assert where(plan.unmask) == [3]
     assert where(plan.edit) == []
     few = make_strategy("llada21-edit", threshold=0.7, num_to_transfer=2)

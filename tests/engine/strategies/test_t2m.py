@@ -86,7 +86,7 @@ def test_a_run_keeps_its_limits_and_stops_calling_the_network(rule: str) -> None
 def test_a_run_takes_the_calls_of_the_published_code() -> None:
     """Its code takes 163 calls for 30 tokens in two blocks of 16, the first of which begins with the prompt's 2."""
     model = ZooToy(block_causal=16)
-    session = Session(model, make_strategy("t2m"), steps=400, length=32, prompt=[3, 7], temperature=0.0)
+    session = Session(model, make_strategy("t2m"), steps=400, length=32, prompt=[3, 7], temperature=0.0, top_p=1.0)
     session.blocks = Blocks((2, 16, 32), (200, 200))
     assert list(session)[-1].network_calls == len(model.seen) == 163
 
@@ -97,9 +97,12 @@ def test_each_rule_steps_as_the_dense_update(rule: str) -> None:
     assert same_distribution(fast(strategy, steps=6), dense(strategy, steps=6)) > ENOUGH
 
 
-def test_what_goes_by_new_tokens_is_tempered_and_what_goes_by_standing_ones_is_not() -> None:
+def test_new_tokens_are_tempered_but_where_they_are_compared_with_standing_ones() -> None:
     read = {rule: "tempered" in reads_of(make_strategy("t2m", rule=rule)) for rule in RULES}
-    assert read == {"low_prob": False, "t2t_remask": True, "logit_diff": False}
+    assert read == {"low_prob": True, "t2t_remask": True, "logit_diff": False}
+    strategy = make_strategy("t2m", threshold=0.5, low=0.3, max_remask_ratio=1)
+    shared = {"temperature": 0.6, "top_p": 0.9, "steps": 6}
+    assert same_distribution(fast(strategy, **shared), dense(strategy, **shared)) > ENOUGH
 
 
 def test_another_limit_is_distinguished() -> None:

@@ -52,7 +52,7 @@ def view(
     uniform = uniform if "noise" in reads_of(strategy) else None
     remembered = strategy.initial_memory(like) if memory is None else memory
     alphas = [strategy.alpha(time) for time in times]
-    return View(*times, *alphas, masked, ~masked, psi, seen, previous, remembered, uniform)
+    return View(*times, *alphas, masked, ~masked, psi, seen, previous, remembered, uniform, tokens=now)
 
 
 def where(plan: Tensor | None) -> list[int]:
