@@ -163,12 +163,14 @@ class Readout:
                 if bool(some.any()):
                     places = kernel.Address(*(part[some] for part in address))
                     law = p[some] if reused else None
+                    if noised and law is None:
+                        law = self._distributions(settings, logits[some], plain[some])
                     ids[some], held[some], sure[some] = self._drawn(settings, logits[some], places, plain[some], law)
                     if tempered:
                         sure[some] = p[some].gather(-1, ids[some, None])[:, 0]
                     if noised:
                         places = kernel.Address(gumbel[chosen.sequence[here][some]], places.positions)
-                        law = self._distributions(settings, logits[some], plain[some])
+                        assert law is not None
                         sure[some] = kernel.noised(law, ids[some], places)
                 current = standing[:, 0].masked_fill(~committed[here], torch.nan)
                 logit = _logit(logits, ids) if "logit" in reads else torch.full_like(sure, torch.nan)

@@ -86,7 +86,8 @@ def plan_by_draws(readout: Readout, settings: Settings, state: SamplerState, vie
             return (shown.shown(shown.tokens) == mask_id).double().mean(-1)
 
         parts = [
-            kernel.describe(p, ids[where][here]) for here, p in _distributions(readout, settings, drawn, chosen, noise)
+            kernel.summarize_rows(p, ids[where][here])
+            for here, p in _distributions(readout, settings, drawn, chosen, noise)
         ]
         seen = kernel.RowSummary(*map(torch.cat, zip(*parts, strict=True)))
         columns = {
