@@ -5,6 +5,7 @@ import gc
 import os
 import shutil
 import signal
+import sys
 import tempfile
 
 for name in ("NO_COLOR", "TEXTUAL_THEME", "TEXTUAL_DRIVER"):
@@ -14,8 +15,10 @@ os.environ["TERM"] = "xterm-256color"
 os.environ["COLORTERM"] = "truecolor"
 # tests run side by side, one to a core: threads of one that wait for those of another only take its time
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-# the programs that tests start would compile every module again, as no installed one does
+# the programs that tests start would compile every module again, as no installed one does, and so would each of the
+# processes that share the tests, which also rewrites the assertions of all tests
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 # nobody's own keys and settings, and nothing left for them either
 HOME = tempfile.mkdtemp(prefix="remdm-tests-")
 os.environ["REMDM_TESTS"] = HOME

@@ -40,15 +40,18 @@ CASES = [
 ]
 
 
+COMMAND: Any = typer.main.get_command(app)
+"""The whole command line, made once: that takes longer than to parse all that is typed into it."""
+
+
 def test_there_are_commands_in_the_documents() -> None:
     assert len(CASES) > 25
 
 
 def parse(line: str) -> None:
     """Parse a command line as typed.  Raises typer's error for one that is refused."""
-    words = shlex.split(line)[1:]
+    words, command = shlex.split(line)[1:], COMMAND
     # Typer brings a click of its own, so groups are known by what they can do
-    command: Any = typer.main.get_command(app)
     context = command.context_class(command)
     while hasattr(command, "get_command") and words and not words[0].startswith("-"):
         found = command.get_command(context, words[0])

@@ -6,17 +6,21 @@ import os
 import random
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import typer
 from typer.testing import CliRunner
 
 from remdm_tui.cli import app
 
 # the models of the tests are too small to be shared between threads
 torch.set_num_threads(1)
+# Typer makes all commands of the command line anew for each line, which takes longer than most of what these do
+typer.main.get_command = typer.testing._get_command = cache(typer.main.get_command)
 
 COMMAND = [sys.executable, "-c", "from remdm_tui.cli import main; main()"]
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "80"}

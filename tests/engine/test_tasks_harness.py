@@ -23,7 +23,7 @@ from tests.engine import task_files
 
 lm_eval = pytest.importorskip("lm_eval", reason="the extra tasks is not installed")
 
-STEPS, LENGTH, SEED = 12, 16, 5
+STEPS, LENGTH, SEED = 6, 12, 5
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +154,7 @@ def test_shots_system_prompt_and_turns_reach_the_prompt(model: TextModel, tmp_pa
 def test_a_prompt_that_does_not_fit_is_named_and_counted(model: TextModel) -> None:
     most = model.max_length
     assert most is not None
-    responder = Responder(model, sampling(), 2)
+    responder = Responder(model, sampling(), 2, draws=4)
     long, short = Item("generate", "a " * most), Item("generate", "It was")
     lines = {line.key: line for line in responder.answers([long, short])}
     assert "longer than the model's canvas" in lines[long.key].problem
