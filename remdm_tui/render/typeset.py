@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import accumulate, pairwise
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -137,11 +137,10 @@ def typeset(canvas: Canvas, codes: NDArray[np.uint8], type_: Type, columns: int)
     cut[rows] = True
     edges = np.flatnonzero(cut)
     drawn = list(map(type_.texts.__getitem__, shown.tolist()))
-    text, at = "".join(drawn), [0, *accumulate(map(len, drawn))]
-    places = [at[edge] for edge in edges.tolist()]
     drawn_as = shown * 256 + codes
     return Page(
-        texts=[text[a:b] for a, b in pairwise(places)],
+        # most runs are of one token
+        texts=[drawn[a] if b == a + 1 else "".join(drawn[a:b]) for a, b in pairwise(edges.tolist())],
         codes=codes[edges[:-1]].tolist(),
         firsts=np.searchsorted(edges, rows).tolist(),
         used=[ends[b] - ends[a] for a, b in pairwise(rows)],

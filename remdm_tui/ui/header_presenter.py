@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.records import RunChoice
 from engine.sampling.trace import Record
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.render.canvas import sampling
@@ -51,9 +52,18 @@ class HeaderPresenter:
         effective = {row.info.name for row in session.panel()}
         # without a list of strategies nothing is known of their knobs
         hidden = set(made.knobs) - effective if session.strategies else ()
-        parts = sampling(made, hidden, describe_changes(made, upcoming) if made != upcoming else "")
+        strategy, *others = sampling(made, hidden, describe_changes(made, upcoming) if made != upcoming else "")
         run = session.run
-        parts.append(f"seed {session.seed if run is None else run.seed}")
+        others.append(f"seed {session.seed if run is None else run.seed}")
+        # what is left out first stands last
+        return [
+            strategy, *panel_data.training_step(session.training), *self._which(run), *self._kind(), *others,
+            *panel_data.active_breakpoints(session.debug.breakpoints.listed, self.options.ascii),
+        ]  # fmt: skip
+
+    def _which(self, run: RunChoice | None) -> list[str]:
+        """Return which of several samples and branches is on screen."""
+        session, parts = self.session, list[str]()
         if run is not None and run.batch > 1:
             parts.append(f"sample {session.sample + 1}/{run.batch}")
         elif self.options.item is not None:
@@ -64,6 +74,10 @@ class HeaderPresenter:
             current = session.debug.branches.current
             pane = self.screen.panes.group.letter(current)
             parts += [f"pane {pane}"] * bool(pane) + [f"branch {current}"]
-        # what is left out first stands last
-        parts[1:1] = panel_data.training_step(session.training)
-        return parts + panel_data.active_breakpoints(session.debug.breakpoints.listed, self.options.ascii)
+        return parts
+
+    def _kind(self) -> list[str]:
+        """Return that a recording is on screen which does not change, and whether it is damaged."""
+        if not self.session.state.read_only:
+            return []
+        return ["damaged recording" if self.session.recording.damage else "recording"]

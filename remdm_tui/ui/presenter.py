@@ -63,6 +63,11 @@ class Presenter:
         """Whether all that was to be drawn is there."""
         return self.texts.maps_whole and self.curves_whole and not self.answer.waiting
 
+    @property
+    def settled(self) -> bool:
+        """Whether nothing that is drawn changes with time alone."""
+        return self._steps_per_second == 0
+
     # -- words: little to write, so they are there at once
 
     def draw_words(self) -> None:

@@ -14,6 +14,7 @@ from remdm_tui.console.signals import SIGNALLED
 from remdm_tui.screens.watch import WatchScreen
 from remdm_tui.ui.metered_driver import MOST, MeteredDriver, MeteredWriter
 from remdm_tui.ui.presenter import Presenter
+from remdm_tui.watch.state import SessionState
 
 PAINTS = 60
 """Paints a second at most."""
@@ -52,6 +53,10 @@ class RefreshClock:
         self.last_tick = clock()
         self.resting = False
         """whether the clock is stopped until something changes"""
+        self._calm = False
+        """whether the last refresh of the panels left nothing to draw"""
+        self._drawn: SessionState | None = None
+        """the state that the panels show"""
         self._behind = False
         self._painted, self._panelled = (clock(), time.process_time()), -math.inf
         self._ticks = 0
@@ -82,9 +87,17 @@ class RefreshClock:
         """Handle engine events, move the view, and draw what is due."""
         if not self._screen.panes.is_attached:
             return  # the application is ending: its widgets lose their screen one after the other
+        self._advance()
+        self._draw_due(self.last_tick)
+
+    def _advance(self) -> bool:
+        """Handle engine events and move the view; return what `WatchSession.tick` does."""
         now = self._clock()
         seconds, self.last_tick = min(now - self.last_tick, 0.25), now
-        self.session.tick(seconds)
+        return self.session.tick(seconds)
+
+    def _draw_due(self, now: float) -> None:
+        """Draw what is due."""
         side, self._side_due = self._side_due, False
         # the panels are drawn together with the grid: Textual composes everything between two things that changed
         panels = not side and self._panels_due(now)
@@ -109,6 +122,7 @@ class RefreshClock:
                         self._sides = 0
                     if not self.rushing:
                         self.presenter.draw_side()
+                self._drawn = self.session.state
                 self._rest_or_wake()
         except ValueError:
             # the panels read the record, and that may be a file
@@ -178,11 +192,14 @@ class RefreshClock:
         return self._writer is not None and self._writer.waiting
 
     def _listen(self) -> None:
-        """Check the terminal and, while the clock rests, the engine."""
+        """Check the terminal and, while the clock rests, the engine; draw only if something has changed."""
         if has_hung_up():
             self._screen.app.exit(return_code=SIGNALLED + signal.SIGHUP)
-        if self.resting:
-            self.tick()
+        if not (self.resting and self._screen.panes.is_attached):
+            return
+        heard = self._advance()
+        if heard or self.session.state != self._drawn or not self.presenter.settled:
+            self._draw_due(self.last_tick)
 
     def _changed(self, at_once: bool) -> None:
         if at_once:
@@ -197,14 +214,17 @@ class RefreshClock:
         self.tick()
 
     def _rest_or_wake(self) -> None:
-        if self._behind or not self.presenter.whole or not self.session.idle:
+        calm, self._calm = self._calm, not self._behind and self.presenter.whole and self.session.idle
+        if not self._calm:
             self._wake()
-        elif not self.resting and self._fast is not None:
+        elif calm and not self.resting and self._fast is not None:
+            # what a thread has finished during this refresh was drawn by this one, as the last was calm too
             self.resting = True
             self._fast.pause()
 
     def _wake(self) -> None:
         """Resume the fast timer."""
+        self._calm = False
         if self.resting and self._fast is not None:
             self.resting = False
             self.last_tick = self._clock()

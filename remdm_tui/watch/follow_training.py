@@ -78,8 +78,8 @@ class FollowedRun(WatchSession):
             self._dispatch(e.Start(f"waiting for the first checkpoint in {self._run}"))
             self._waits = self.progress is not None
 
-    def tick(self, seconds: float) -> None:
-        super().tick(seconds)
+    def tick(self, seconds: float) -> bool:
+        heard, before = super().tick(seconds), self.training
         now = self._clock()
         if not (self.idle and self.live and self.player.done and self.debug.inspector.at is None):
             self._moved = now
@@ -87,6 +87,7 @@ class FollowedRun(WatchSession):
             self._polled = now
             self._log.poll()
             self._poll(now - self._moved >= READING_TIME)
+        return heard or self.training is not before
 
     @property
     def training(self) -> Losses | None:

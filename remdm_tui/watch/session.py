@@ -212,9 +212,13 @@ class WatchSession:
             for event in events:
                 self._dispatch(event)
 
-    def tick(self, seconds: float) -> None:
-        """Reduce the engine's events, then move the view and request steps after `seconds` have passed."""
-        for event in self.link.take():
+    def tick(self, seconds: float) -> bool:
+        """Reduce the engine's events, then move the view and request steps after `seconds` have passed.
+
+        Return whether something came that is shown and is not in `state`.
+        """
+        events = self.link.take()
+        for event in events:
             self._dispatch(event)
         self._dispatch(e.Tick(seconds))
         self.debug.explain(seconds)
@@ -222,6 +226,7 @@ class WatchSession:
         found = self._lint.tick(self.state, self.recording.name)
         if found:
             self.notice = Notice(found, ends=THIS_RUN)
+        return bool(events)
 
     def load(self, choice: ModelChoice) -> None:
         """Load a model and begin a run of it; the record on screen stays until then."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import groupby, pairwise
 from operator import itemgetter
+from typing import Any
 
 from rich.color import ColorSystem
 from rich.console import Console
@@ -16,11 +17,30 @@ from textual.widget import Widget
 _STYLE = itemgetter(1)
 
 
-class CellStrip(Strip):
+class BareStrip(Strip):
+    """Textual gives every strip eight caches, most of which a strip that is drawn once never uses; this one has none
+    until one is used.
+    """
+
+    def __init__(self, cells: int) -> None:
+        self._cell_length = cells
+        self._render_cache = None
+
+    def __getattr__(self, name: str) -> Any:
+        super().__init__(self._segments, self._cell_length)
+        return object.__getattribute__(self, name)
+
+    def divide(self, cuts: Iterable[int]) -> Sequence[Strip]:
+        cuts = list(cuts)
+        return [self] if cuts == [self._cell_length] else super().divide(cuts)
+
+
+class CellStrip(BareStrip):
     """Textual walks along a strip to cut it; this one is cut at once, and cells of one style are written as one."""
 
     def __init__(self, cells: Sequence[Segment]) -> None:
-        super().__init__(cells, len(cells))
+        super().__init__(len(cells))
+        self._segments = list(cells)
 
     def crop(self, start: int, end: int | None = None) -> Strip:
         cells = self._segments[max(0, start) : None if end is None else max(0, end)]
@@ -32,26 +52,22 @@ class CellStrip(Strip):
 
     def render(self, console: Console) -> str:
         if self._render_cache is None:
-            self._render_cache = self.render_part(0, len(self._segments), console)
+            system = console._color_system or ColorSystem.TRUECOLOR
+            self._render_cache = "".join([
+                "".join([text for text, _, _ in run]) if style is None
+                else self.render_style(style, "".join([text for text, _, _ in run]), system)
+                for style, run in groupby(self._segments, _STYLE)
+            ])  # fmt: skip
         return self._render_cache
 
-    def render_part(self, start: int, end: int, console: Console) -> str:
-        """Return some cells as the terminal's sequences."""
-        system, cells = console._color_system or ColorSystem.TRUECOLOR, self._segments[start:end]
-        return "".join([
-            "".join([text for text, _, _ in run]) if style is None
-            else self.render_style(style, "".join([text for text, _, _ in run]), system)
-            for style, run in groupby(cells, _STYLE)
-        ])  # fmt: skip
 
-
-class RunStrip(Strip):
+class RunStrip(BareStrip):
     """Runs of text with a style each, written as they are; segments are made only where the line is cut."""
 
     def __init__(self, texts: Sequence[str], styles: Sequence[Style], cells: int) -> None:
         self._texts, self._styles = texts, styles
         self._made: list[Segment] = []
-        super().__init__((), cells)
+        super().__init__(cells)
 
     @property
     def _segments(self) -> list[Segment]:
@@ -61,7 +77,7 @@ class RunStrip(Strip):
 
     @_segments.setter
     def _segments(self, segments: list[Segment]) -> None:
-        """Ignore the empty list of Textual's constructor."""
+        """Ignore what Textual's constructor sets."""
 
     def render(self, console: Console) -> str:
         if self._render_cache is None:

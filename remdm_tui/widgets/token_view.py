@@ -48,6 +48,8 @@ class TokenView(ScrollView):
         self._lines = Lines(1)
         self._strips: dict[int, tuple[bytes, Strip]] = {}
         """by row of the whole text, with what it shows"""
+        self._keys: dict[int, bytes] = {}
+        """by row of the present page"""
         self._drawn_keys: dict[int, bytes] = {}
         """what each row was last to be painted as; Textual may make more lines than it paints"""
         self._next, self._left = 0, False
@@ -127,10 +129,10 @@ class TokenView(ScrollView):
 
     def _key(self, row: int) -> bytes:
         """Return a key of a row's content; empty below the text."""
-        keys, lines = self._page.keys, self._lines.lines_of(row)
-        if len(lines) == 1:
-            return keys[lines[0]] if lines[0] < len(keys) else b""
-        return b"|".join(keys[line] for line in lines if line < len(keys))
+        if row not in self._keys:
+            keys, lines = self._page.keys, self._lines.lines_of(row)
+            self._keys[row] = b"|".join([keys[line] for line in lines if line < len(keys)])
+        return self._keys[row]
 
     def _coded(self, canvas: Canvas) -> NDArray[np.uint8]:
         return codes_of(canvas, self._pieces, self.marked, self._cursor)
@@ -149,6 +151,7 @@ class TokenView(ScrollView):
             self._page = typeset(canvas, codes, type_, lines.width)
         else:
             self._page = typeset_grid(canvas, codes, type_, face)
+        self._keys.clear()
         self._make_room(Size(self.size.width, lines.height(len(self._page.keys))))
 
     def _make_room(self, needed: Size) -> None:
@@ -225,7 +228,7 @@ class TokenView(ScrollView):
             looks.append(base)
         strip = RunStrip(texts, looks, max(used, width))
         # one token may be wider than the terminal
-        return strip.crop(0, width)
+        return strip if used <= width else strip.crop(0, width)
 
     def _base(self) -> Style:
         """Return the widget's own style, cached per theme."""

@@ -23,6 +23,7 @@ from remdm_tui.commands.replay import run
 from remdm_tui.link.replay import READ_ONLY, ReplayLink, replay_options
 from remdm_tui.watch.run_recording import RunRecording
 from tests.engine.recordings import header, recorded, session_of, start_of
+from tests.tui.test_app import written
 from tests.waiting import seen
 
 
@@ -55,6 +56,17 @@ async def test_the_view_opens_at_the_start_and_steps_through_what_was_recorded(t
             assert np.array_equal(app.main.panes.active._canvas.tokens, trace.tokens(position, 0))
             assert np.array_equal(app.main.panes.active._canvas.change, trace.change(position, 0))
         assert watching.failure is None
+        assert "│ recording │" in written(app.main.status)
+
+
+async def test_the_header_says_that_a_recording_is_damaged(tmp_path: Path) -> None:
+    recorded(tmp_path / "run", steps=40)
+    data = bytearray((tmp_path / "run").read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    (tmp_path / "run").write_bytes(data)
+    _, app = replaying(tmp_path / "run")
+    async with app.run_test(size=(100, 30)) as pilot:
+        await until(pilot, lambda: "│ damaged recording │" in written(app.main.status))
 
 
 async def test_it_plays_to_the_end_and_adds_nothing(tmp_path: Path) -> None:
