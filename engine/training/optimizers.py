@@ -34,8 +34,12 @@ def optimizers(
         torch.optim.AdamW(rest, lr=optim.lr, betas=optim.betas, weight_decay=optim.weight_decay, fused=True)
     ]
     if matrices:
-        from engine.training.muon import WholeMuon
+        from engine.training.muon import GroupedMuon
 
-        kind = WholeMuon if precision == "float32" else torch.optim.Muon
-        made.append(kind(matrices, lr=optim.matrix_lr, weight_decay=optim.weight_decay, adjust_lr_fn="match_rms_adamw"))
+        dtype = None if precision == "float32" else torch.bfloat16
+        made.append(
+            GroupedMuon(
+                matrices, dtype, lr=optim.matrix_lr, weight_decay=optim.weight_decay, adjust_lr_fn="match_rms_adamw"
+            )
+        )
     return made

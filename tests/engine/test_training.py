@@ -27,7 +27,7 @@ from engine.training.data import Corpus, prepare
 from engine.training.ema import EMA
 from engine.training.loop import Trainer
 from engine.training.losses import antithetic_times, mask_tokens, subs_nll
-from engine.training.muon import WholeMuon
+from engine.training.muon import GroupedMuon
 from engine.training.objectives import OBJECTIVES
 from engine.training.optimizers import lr_factor, optimizers
 from engine.training.precision import resolve_precision
@@ -470,9 +470,11 @@ def test_muon_follows_the_precision_that_was_chosen_and_an_old_torch_is_reported
     config = msgspec.structs.replace(
         with_run(precision="auto"), optim=msgspec.structs.replace(CONFIG.optim, name="muon")
     )
-    for there, kind in ((False, WholeMuon), (True, torch.optim.Muon)):
+    for there, dtype in ((False, None), (True, torch.bfloat16)):
         monkeypatch.setattr("engine.training.precision.has_bfloat16", lambda device, there=there: there)
-        assert type(trainer(config, corpus, tmp_path / str(there)).optimizers[1]) is kind
+        muon = trainer(config, corpus, tmp_path / str(there)).optimizers[1]
+        assert isinstance(muon, GroupedMuon)
+        assert muon._dtype is dtype
     monkeypatch.delattr("torch.optim.Muon")
     with pytest.raises(ValueError, match=r"takes torch 2\.9 or later"):
         trainer(config, corpus, tmp_path)
