@@ -38,7 +38,7 @@ class Unfolded:
             return self.model.project(hidden)
 
     def _autocast(self) -> AbstractContextManager[object]:
-        return nullcontext() if self.dtype == torch.float32 else torch.autocast("cpu", self.dtype)
+        return nullcontext() if self.dtype == torch.float32 else torch.autocast(self.model.device.type, self.dtype)
 
 
 @torch.no_grad()

@@ -135,6 +135,21 @@ class FoldedDIT:
         return self._norm(rows)
 
     @torch.inference_mode()
+    def encode_at(self, tokens: Tensor, t: Tensor, places: Tensor) -> Tensor:
+        """See `engine.models.protocol.SlotDenoiser`."""
+        x = self._blocks(tokens, self.layers[:-1])
+        normed = self._norm(x)
+        batch, length, width = x.shape
+        k, v = self._last_kv(normed).view(batch, length, 2, self.n_heads, -1).unbind(2)
+        self._rotate(k, self._cos[:length], self._sin[:length])
+        there = places[:, :, None].expand(-1, -1, width)
+        q = self._last_q(normed.gather(1, there)).view(*places.shape, self.n_heads, -1)
+        self._rotate(q, self._cos[places], self._sin[places])
+        rows = x.gather(1, there).flatten(0, 1)
+        self._finish(self.layers[-1], rows, self._attend(q, k, v, 1.0, False).flatten(2).flatten(0, 1))
+        return self._norm(rows).view(batch, -1, width)
+
+    @torch.inference_mode()
     def encode_shadow(self, tokens: Tensor, t: Tensor, where: Tensor, block: Tensor) -> Tensor:
         """See `engine.models.protocol.ShadowDenoiser`."""
         given = shadowed(tokens, where, block, self.mask_id)

@@ -116,6 +116,23 @@ def encode_rows(model: Denoiser, tokens: Tensor, t: Tensor, where: Tensor) -> Te
     return model.encode(tokens, t)[where]
 
 
+@runtime_checkable
+class SlotDenoiser(Denoiser, Protocol):
+    """A denoiser that computes its last layer at as many chosen positions of each sequence, with the same result."""
+
+    def encode_at(self, tokens: Tensor, t: Tensor, places: Tensor) -> Tensor:
+        """Map tokens [B, L], t [B], places long [B, R] to hidden [B, R, D]; a place may be named twice."""
+        ...
+
+
+def encode_at(model: Denoiser, tokens: Tensor, t: Tensor, places: Tensor) -> Tensor:
+    """Return hidden [B, R, D] at places long [B, R], by the model's shortcut if it has one."""
+    if hasattr(model, "encode_at"):
+        return cast(SlotDenoiser, model).encode_at(tokens, t, places)
+    hidden = model.encode(tokens, t)
+    return hidden.gather(1, places[:, :, None].expand(-1, -1, hidden.shape[-1]))
+
+
 def never_drawn(model: Denoiser) -> tuple[int, ...]:
     """Return the ids that a model's vocabulary has beyond its tokenizer's tokens; a toy has none."""
     return tuple(getattr(model, "never", ()))

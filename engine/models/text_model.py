@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from engine.models.loading import Loaded
-from engine.models.protocol import ShadowDenoiser, SimplexDenoiser, encode_rows, has_shadows, has_simplex
+from engine.models.protocol import ShadowDenoiser, SimplexDenoiser, encode_at, encode_rows, has_shadows, has_simplex
 from engine.models.tokenizer import ENDS, TURN_ENDS
 from engine.models.tokenizer import special as special_token
 from engine.records import ModelInfo
@@ -41,6 +41,9 @@ class TextModel:
 
     def encode_rows(self, tokens: Tensor, t: Tensor, where: Tensor) -> Tensor:
         return encode_rows(self.network, *self._on_device(tokens, t, where))
+
+    def encode_at(self, tokens: Tensor, t: Tensor, places: Tensor) -> Tensor:
+        return encode_at(self.network, *self._on_device(tokens, t, places))
 
     def encode_shadow(self, tokens: Tensor, t: Tensor, where: Tensor, block: Tensor) -> Tensor:
         return cast(ShadowDenoiser, self.network).encode_shadow(*self._on_device(tokens, t, where, block))

@@ -18,13 +18,16 @@ from engine.models.protocol import Denoiser, device_of
 from engine.records import Settings
 from engine.sampling.blocks import Blocks, plan_blocks
 from engine.sampling.final import final_lengths
+from engine.sampling.fixed_step import takes_fixed_shapes
+from engine.sampling.graphs import Graphs, graphs_for
 from engine.sampling.lockstep import in_step
 from engine.sampling.memory import StrategyMemory
+from engine.sampling.packed import PackedWalk
 from engine.sampling.readout import BadLogitsError
 from engine.sampling.session import config_of, grid_of
 from engine.sampling.state import SamplerState, StepConfig
 from engine.sampling.step import Flips, Stepper, memory_of
-from engine.sampling.validation import check_canvas, check_sampler
+from engine.sampling.validation import check_canvas, check_prompts, check_sampler
 from engine.strategies import Strategy, reads_of
 from engine.text import infill
 
@@ -98,16 +101,17 @@ def samples(
     on_step: OnSampledStep | None = None,
     has_ended: HasEnded | None = None,
     failed: Callable[[AbandonedSample], None] | None = None,
+    graphs: Graphs | None = None,
     **settings: Any,
 ) -> Iterator[Sample]:
     """Yield the samples with these numbers, each as it is finished, at most `width` in the network at once.
 
     width: None is WIDTH on a processor and GPU_WIDTH elsewhere.  block_length, stride and strides are those of
     Session.  prompts: by number, in place of `prompt`; all have the same length, and in blocks or with a causal model
-    the same positions masked.
-    on_step: called after each step of each sample.  has_ended: asked whenever more of a sample's beginning is final
-    (`engine.sampling.final`); one that may end is yielded with these tokens alone.  failed: called with a sample for
-    which the network gives no numbers, and the others go on; without it that is a BadLogitsError.
+    the same positions masked.  on_step: called after each step of each sample.  has_ended: asked whenever more of a
+    sample's beginning is final (`engine.sampling.final`); one that may end is yielded with these tokens alone.
+    failed: called with a sample for which the network gives no numbers, and the others go on; without it that is a
+    BadLogitsError.  graphs: what records the steps; None: CUDA graphs on such a device.
     """
     if prompts is None:
         check_canvas(model, steps, length, prompt)
@@ -115,7 +119,7 @@ def samples(
     elif numbers:
         prompt = prompts[numbers[0]]
         in_order = bool(block_length or stride or strides) or getattr(model, "causal", False)
-        _check_prompts(model, steps, length, [prompts[number] for number in numbers], in_order)
+        check_prompts(model, steps, length, [prompts[number] for number in numbers], in_order)
     width = usual_width(model) if width is None else width
     if width < 1:
         raise ValueError(f"width must be at least 1, not {width}")
@@ -129,6 +133,9 @@ def samples(
             yield Sample(*done)
         return
     slots = _Slots(model, config, blocks, seed, prompts, on_step, has_ended)
+    graphs = graphs or graphs_for(torch.device(device_of(model)))
+    if graphs.records and on_step is None:
+        slots.record(graphs, width)
     while queue or slots.busy:
         while queue and slots.busy < width:
             slots.add(queue.pop())
@@ -141,16 +148,6 @@ def samples(
                 raise
             for place in slots.give_up(error):
                 failed(place)
-
-
-def _check_prompts(model: Denoiser, steps: int, length: int, prompts: Sequence[Sequence[int]], in_order: bool) -> None:
-    """Raise ValueError for prompts that cannot share the network; in_order: those of blocks or a causal model."""
-    for prompt in prompts:
-        check_canvas(model, steps, length, prompt)
-        if len(prompt) != len(prompts[0]):
-            raise ValueError("prompts that share the network must have one length")
-        if in_order and infill.fixed(prompt, model.mask_id) != infill.fixed(prompts[0], model.mask_id):
-            raise ValueError("prompts that share the network in one order must have the same positions masked")
 
 
 def usual_width(model: Denoiser) -> int:
@@ -184,6 +181,7 @@ class _Slots:
         self.block: list[int] = []
         self.calls: list[int] = []
         self.asked: list[int] = []  # how much of each slot's beginning `has_ended` was asked about
+        self.packed: PackedWalk | None = None
 
     @property
     def busy(self) -> int:
@@ -192,15 +190,24 @@ class _Slots:
     def add(self, number: int) -> None:
         new = SamplerState.blank(self.model, self.blocks.edges[-1], [number], self.prompts[number])
         new.memory = memory_of(self.config.strategy, new)
-        self.state = _join(self.state, new) if self.busy else new
+        self.state = self.state.join(new) if self.busy else new
         self.at.append(0)
         self.block.append(0)
         self.calls.append(0)
         self.asked.append(0)
         self._place()
 
+    def record(self, graphs: Graphs, width: int) -> None:
+        """Record the steps of at most `width` slots, and replay them from now on where their shapes are fixed."""
+        self.packed = PackedWalk(self.model, self.config, self.stepper.seed, self.t, self.s, width, graphs)
+
     def walk(self) -> None:
         """Advance every slot to its next reveal and through it, or to the end of its block."""
+        if self.packed is not None and takes_fixed_shapes(self.config, self.state):
+            ends = [self.ends[block] for block in self.block]
+            self.state.tokens, self.state.held, self.at, called = self.packed.walk(self.state, self.at, ends)
+            self.calls = [calls + more for calls, more in zip(self.calls, called, strict=True)]
+            return
         shape = self.state.tokens.shape
         reveal = torch.zeros(shape, dtype=torch.bool, device=self.stepper.device)
         forget, memory = torch.zeros_like(reveal), self.state.memory
@@ -311,10 +318,3 @@ class _Slots:
         """Set the block of each slot in the state."""
         where = self.block, self.stepper.device
         self.state.active, self.state.seen = self.blocks.active(*where), self.blocks.seen(*where)
-
-
-def _join(a: SamplerState, b: SamplerState) -> SamplerState:
-    return SamplerState(
-        torch.cat((a.tokens, b.tokens)), torch.cat((a.held, b.held)), torch.cat((a.locked, b.locked)),
-        a.numbers + b.numbers, memory=a.memory and b.memory and a.memory.join(b.memory),
-    )  # fmt: skip

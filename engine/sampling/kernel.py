@@ -26,6 +26,13 @@ class NotFiniteError(FloatingPointError):
         """which, in order"""
 
 
+class PlanNotANumberError(FloatingPointError):
+    """A strategy's plan holds a NaN."""
+
+    def __init__(self) -> None:
+        super().__init__("the strategy's plan holds a NaN")
+
+
 def probabilities(
     logits: Tensor,
     mask_id: int,
@@ -90,11 +97,26 @@ def nucleus_top(p: Tensor, top_p: float, nucleus: str) -> Tensor:
     last = values.gather(-1, count[:, None] - 1)
     keep = p >= last
     if bool((keep.sum(-1) > count).any()):
-        above, tied = p > last, p == last
-        room = count[:, None] - above.sum(-1, keepdim=True)
-        keep = above | (tied & (tied.cumsum(-1) <= room))
+        keep = _lowest_of_tied(p, last, count)
     kept = p * keep
     return kept.div_(kept.sum(-1, keepdim=True))
+
+
+def nucleus_unread(p: Tensor, top_p: float, nucleus: str) -> Tensor:
+    """Return the same as `nucleus_top` by operations that no value decides, so that a device need not be waited for."""
+    values = p.sort(dim=-1, descending=True).values
+    count = _keep_count(values, top_p, nucleus)
+    kept = p * _lowest_of_tied(p, values.gather(-1, count[:, None] - 1), count)
+    return kept.div_(kept.sum(-1, keepdim=True))
+
+
+def _lowest_of_tied(p: Tensor, last: Tensor, count: Tensor) -> Tensor:
+    """Return where the `count` [N] largest of p [N, V] are, the smallest of them `last` [N, 1]: of equal ones the
+    lower ids.
+    """
+    above, tied = p > last, p == last
+    room = count[:, None] - above.sum(-1, keepdim=True)
+    return above | (tied & (tied.cumsum(-1) <= room))
 
 
 class Address(NamedTuple):
@@ -104,10 +126,15 @@ class Address(NamedTuple):
     positions: Tensor
 
 
+def uniforms_of(address: Address) -> Tensor:
+    """Return the uniform that each draw by `inverse_cdf` takes, float64 [N]."""
+    return rng.uniforms(address.keys, address.positions)
+
+
 def inverse_cdf(p: Tensor, address: Address) -> Tensor:
     """Draw from each row the first token whose cumulative probability exceeds one uniform, [N]."""
     cumulative = p.cumsum(-1)
-    u = rng.uniforms(address.keys, address.positions)[:, None] * cumulative[:, -1:]
+    u = uniforms_of(address)[:, None] * cumulative[:, -1:]
     picked = torch.searchsorted(cumulative, u, right=True)[:, 0]
     # u < 1 picks a token of positive probability; rounding in u * total may point one past the last of them
     top = p.shape[-1] - 1 - (p > 0).flip(-1).int().argmax(-1)
@@ -223,6 +250,11 @@ def divergence(p: Tensor, before: Tensor) -> Tensor:
 def clamp(probability: Tensor) -> tuple[Tensor, Tensor]:
     """Return (probability in [0, 1], how far the input left that range, per element); NaN raises FloatingPointError."""
     if torch.isnan(probability).any():
-        raise FloatingPointError("the strategy's plan holds a NaN")
-    clamped = probability.clamp(0, 1)
-    return clamped, (probability - clamped).abs()
+        raise PlanNotANumberError
+    return clamped(probability)
+
+
+def clamped(probability: Tensor) -> tuple[Tensor, Tensor]:
+    """Return what `clamp` does, with a NaN where there is one."""
+    inside = probability.clamp(0, 1)
+    return inside, (probability - inside).abs()

@@ -137,7 +137,7 @@ def step(
     view = View(t, s, alpha_t, alpha_s, masked, ~masked, held, vocab_size=model.vocab_size, tokens=tokens)
     if "noise" in reads_of(strategy):
         shape = tokens.shape if strategy.uniforms() == 1 else (*tokens.shape, strategy.uniforms())
-        uniform = torch.rand(shape, generator=generator, dtype=torch.float64)
+        uniform = torch.rand(shape, generator=generator, dtype=torch.float64, device=generator.device)
         view = replace(view, noise=uniform.clamp(min=2.0**-54))
     if asks_network(strategy):
         return _predicted_step(model, strategy, settings, tokens, view, generator, memory or begin(strategy, held))
@@ -186,7 +186,7 @@ def _predicted_step(
     shape = tokens.shape
     unmask, remask = (part.clamp(0, 1).expand(shape) for part in plan[:2])
     edit = torch.zeros_like(view.held) if plan.edit is None else plan.edit.clamp(0, 1).expand(shape)
-    u = torch.rand(shape, generator=generator, dtype=torch.float64)
+    u = torch.rand(shape, generator=generator, dtype=torch.float64, device=generator.device)
     reveal, forget = view.masked & (u < unmask), view.revealed & (u < remask)
     edited = view.revealed & ~forget & (u < remask + edit) & (seen.ids != tokens)
     # the plan looked at these very tokens, so they are what is put
@@ -274,5 +274,5 @@ def gumbel_max(p: Tensor, generator: torch.Generator) -> Tensor:
 
 def gumbel_race(p: Tensor, generator: torch.Generator) -> Tensor:
     """Return p / E with float64 exponentials E, which is exp(log p + Gumbel): its argmax is Gumbel-max."""
-    u = torch.rand(p.shape, generator=generator, dtype=torch.float64)
+    u = torch.rand(p.shape, generator=generator, dtype=torch.float64, device=generator.device)
     return p / u.log_().neg_()

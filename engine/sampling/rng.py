@@ -118,8 +118,22 @@ def uniforms(keys: Tensor, counters: Tensor) -> Tensor:
     return _shift(_hashed(keys, counters), 11).double() * 2.0**-53
 
 
+def device_keys(seed: int, samples: Tensor, steps: Tensor, purpose: Purpose) -> Tensor:
+    """Return the `keys` of samples and steps that are tensors, int64 [B]: a recorded graph hashes what they hold when
+    it is replayed.
+    """
+    begun = mix(GOLDEN ^ mix(seed + GOLDEN))
+    state = _mixed_words(_signed(begun + GOLDEN) ^ _mixed_words(samples + _signed(GOLDEN)))
+    state = _mixed_words((state + _signed(GOLDEN)) ^ _mixed_words(steps + _signed(GOLDEN)))
+    return _mixed_words((state + _signed(GOLDEN)) ^ _signed(mix(purpose + GOLDEN)))
+
+
 def _hashed(keys: Tensor, counters: Tensor) -> Tensor:
-    x = keys + (counters + 1) * _signed(GOLDEN)
+    return _mixed_words(keys + (counters + 1) * _signed(GOLDEN))
+
+
+def _mixed_words(x: Tensor) -> Tensor:
+    """Return `mix` of each word, int64."""
     x = (x ^ _shift(x, 30)) * _signed(MIX1)
     x = (x ^ _shift(x, 27)) * _signed(MIX2)
     return x ^ _shift(x, 31)

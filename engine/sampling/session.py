@@ -12,10 +12,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.models.protocol import Denoiser
+from engine.models.protocol import Denoiser, device_of
 from engine.records import Branch, Change, Edit, Frame, Settings
+from engine.sampling.ahead import AheadStepper, StepRequest
 from engine.sampling.blocks import plan_blocks
 from engine.sampling.edits import EditContext, edited
+from engine.sampling.fixed_step import takes_fixed_shapes
+from engine.sampling.frame_arrays import FrameArrays, read_arrays
+from engine.sampling.graphs import Graphs, graphs_for
 from engine.sampling.state import NextStep, SamplerState, StepConfig
 from engine.sampling.step import Decision, Flips, Stepper
 from engine.sampling.trajectory import Clock, StepInput, Trajectory
@@ -47,7 +51,8 @@ class Session:
     block_length: positions generated at a time, left to right, each block in its share of the steps from t = 1 to 0
     (None or 0: all at once; see `engine.sampling.blocks`).
     stride, strides: how far and how often a window of `length` slides on, each time in `steps` steps of its own; the
-    text becomes length + stride * strides tokens long.  branch: number of the first branch.
+    text becomes length + stride * strides tokens long.  branch: number of the first branch.  graphs: what records the
+    steps; None: CUDA graphs on such a device.
     Raises ValueError for settings out of range.
     """
 
@@ -66,6 +71,7 @@ class Session:
         stride: int | None = None,
         strides: int = 0,
         branch: int = 0,
+        graphs: Graphs | None = None,
         **settings: Any,
     ) -> None:
         check_canvas(model, steps, length, prompt)
@@ -75,6 +81,8 @@ class Session:
         self._prompt = tuple(prompt)
         self.blocks = plan_blocks(steps, length, infill.fixed(prompt, model.mask_id), block_length, stride, strides)
         self._stepper = Stepper(model, seed)
+        graphs = graphs or graphs_for(torch.device(device_of(model)))
+        self._ahead_stepper = AheadStepper(model, seed, graphs) if graphs.records else None
         config = config_of(strategy, Settings(strategy.name, **settings))
         check_sampler(model, strategy, config.settings, self.blocks)
         state = SamplerState.blank(model, self.blocks.edges[-1], range(first, first + batch), prompt)
@@ -125,7 +133,11 @@ class Session:
             line.ended = True
             raise StopIteration
         state, clock, s = ahead
-        return self._clean_up(step_input, state, clock) if s is None else self._advance(step_input, state, clock, s)
+        if s is None:
+            return self._clean_up(step_input, state, clock)
+        if self._ahead_stepper is not None and takes_fixed_shapes(step_input.config, state):
+            return self._advance_ahead(self._ahead_stepper, step_input, state, clock, s)
+        return self._advance(step_input, state, clock, s)
 
     def _ahead(
         self, state: SamplerState, clock: Clock, config: StepConfig
@@ -234,7 +246,7 @@ class Session:
         alpha = step_input.config.strategy.alpha(self._times(clock.t)[0])
         none = torch.zeros_like(alpha)
         decision = Decision(none, none, none[:, 0], Flips(change == Change.REVEALED, change == Change.REMASKED))
-        return self._commit(step_input, clock, clock, state, 0, alpha, alpha, decision, change)
+        return self._commit(step_input, clock, clock, state, 0, read_arrays(state, decision, change, alpha, alpha))
 
     def _advance(self, step_input: StepInput, state: SamplerState, clock: Clock, s: float) -> Frame:
         # the noise's address leaves clean-ups out: whether there is one depends on the rest of the batch
@@ -246,8 +258,21 @@ class Session:
         kept = replace(state.copy(), memory=decision.memory)
         cost = self._stepper.rows_a_call(step_input.config, state)
         calls = int(called.sum()) * cost + self._stepper.apply(step_input.config, kept, decision.flips, steps, alpha_t)
-        change, then = self._changes(kept, decision), Clock(clock.block, s, clock.step + 1)
-        return self._commit(step_input, clock, then, kept, calls, alpha_t, alpha_s, decision, change)
+        arrays = read_arrays(kept, decision, self._changes(kept, decision), alpha_t, alpha_s)
+        return self._commit(step_input, clock, Clock(clock.block, s, clock.step + 1), kept, calls, arrays)
+
+    def _advance_ahead(
+        self, ahead: AheadStepper, step_input: StepInput, state: SamplerState, clock: Clock, s: float
+    ) -> Frame:
+        """Do as `_advance` does on a device that is a step ahead."""
+
+        def following(now: StepRequest, after: SamplerState) -> StepRequest | None:
+            then = next_time(grid_of(now.config.strategy, self.blocks.steps[clock.block]), now.s)
+            return None if then is None else StepRequest(now.config, after, now.step + 1, now.s, then)
+
+        taken = ahead.take(StepRequest(step_input.config, state, clock.step, clock.t, s), following)
+        then = Clock(clock.block, s, clock.step + 1)
+        return self._commit(step_input, clock, then, taken.state, taken.calls, taken.arrays)
 
     def _clean_up(self, step_input: StepInput, state: SamplerState, clock: Clock) -> Frame:
         (t_now,) = self._times(clock.t)
@@ -256,8 +281,8 @@ class Session:
         where, calls = self._stepper.finish(step_input.config, clean, alpha_t, [clock.step] * len(clean.numbers))
         one, none = torch.ones_like(alpha_t), torch.zeros_like(alpha_t)
         decision = Decision(one, none, none[:, 0], Flips(where, torch.zeros_like(where)))
-        change, then = self._changes(clean, decision), Clock(clock.block, 0.0, clock.step)
-        return self._commit(step_input, clock, then, clean, calls, alpha_t, one, decision, change, final=True)
+        arrays = read_arrays(clean, decision, self._changes(clean, decision), alpha_t, one)
+        return self._commit(step_input, clock, Clock(clock.block, 0.0, clock.step), clean, calls, arrays, final=True)
 
     def _changes(self, state: SamplerState, decision: Decision) -> Tensor:
         """Return the codes of `Change`, uint8 [B, L], of a step that leads to a state."""
@@ -271,8 +296,8 @@ class Session:
         return change
 
     def _commit(
-        self, step_input: StepInput, clock: Clock, then: Clock, state: SamplerState, calls: int,
-        alpha_t: Tensor, alpha_s: Tensor, decision: Decision, change: Tensor, final: bool = False,
+        self, step_input: StepInput, clock: Clock, then: Clock, state: SamplerState, calls: int, arrays: FrameArrays,
+        final: bool = False,
     ) -> Frame:  # fmt: skip
         """Move from `clock` to the state `then`, and return its frame."""
         calls += self._line.calls
@@ -280,26 +305,11 @@ class Session:
             index=self.index,
             t=clock.t,
             s=then.t,
-            alpha_t=float(alpha_t[0, 0]),
-            alpha_s=float(alpha_s[0, 0]),
-            tokens=state.tokens.to(torch.int32).cpu().numpy(),
-            change=change.cpu().numpy(),
-            held=state.held.float().cpu().numpy(),
-            unmask=_probabilities(decision.unmask, state),
-            remask=_probabilities(decision.remask, state),
+            **arrays._asdict(),
             network_calls=calls,
             settings=step_input.config.settings,
-            excess=float(decision.excess.max()),
             final=final,
             block=clock.block,
             edit=step_input.edit,
-            edit_plan=None if decision.edit is None else _probabilities(decision.edit, state),
         )
         return self._line.commit(step_input, frame, replace(state, active=None, seen=None), then, calls)
-
-
-def _probabilities(p: Tensor, state: SamplerState) -> NDArray[np.float32]:
-    """Return p as [B, L], 0 outside the active block, without copying what is constant along L."""
-    if state.active is not None:
-        p = p * state.active
-    return np.broadcast_to(p.float().cpu().numpy(), tuple(state.tokens.shape))

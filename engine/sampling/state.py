@@ -62,6 +62,14 @@ class SamplerState:
         memory, numbers = self.memory and self.memory.rows(at), [self.numbers[i] for i in at]
         return SamplerState(self.tokens[at], self.held[at], self.locked[at], numbers, active, seen, memory)
 
+    def join(self, other: SamplerState) -> SamplerState:
+        """Return these trajectories and then those of `other`, in no block."""
+        return SamplerState(
+            torch.cat((self.tokens, other.tokens)), torch.cat((self.held, other.held)),
+            torch.cat((self.locked, other.locked)), self.numbers + other.numbers,
+            memory=self.memory and other.memory and self.memory.join(other.memory),
+        )  # fmt: skip
+
     def copy(self) -> SamplerState:
         """Return a copy whose tokens can change independently."""
         return replace(self, tokens=self.tokens.clone(), held=self.held.clone())

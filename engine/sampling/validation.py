@@ -31,6 +31,16 @@ def check_canvas(model: Denoiser, steps: int, length: int, prompt: Sequence[int]
         infill.check_left_to_right(getattr(model, "name", "the model"), infill.fixed(prompt, model.mask_id))
 
 
+def check_prompts(model: Denoiser, steps: int, length: int, prompts: Sequence[Sequence[int]], in_order: bool) -> None:
+    """Raise ValueError for prompts that cannot share the network; in_order: those of blocks or a causal model."""
+    for prompt in prompts:
+        check_canvas(model, steps, length, prompt)
+        if len(prompt) != len(prompts[0]):
+            raise ValueError("prompts that share the network must have one length")
+        if in_order and infill.fixed(prompt, model.mask_id) != infill.fixed(prompts[0], model.mask_id):
+            raise ValueError("prompts that share the network in one order must have the same positions masked")
+
+
 def check_sampler(model: Denoiser, strategy: Strategy, settings: Settings, blocks: Blocks) -> None:
     """Raise ValueError for a strategy or settings that do not go with the model or the blocks."""
     if blocks.window is not None and len(set(blocks.ends)) < len(blocks) and "simplex" not in reads_of(strategy):
