@@ -6,6 +6,7 @@ The blocks of the network are looped: few weights, applied several times.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +14,8 @@ from torch import Tensor, nn
 
 from engine.models.causal_dit import CausalOutput
 from engine.models.dit import BlockLayers, DITConfig, Embedding, vocabulary_logits
+from engine.models.folded import FoldedLayer
+from engine.models.linear import linear
 from engine.models.shadow import shadowed
 from engine.records import GridLayout
 
@@ -60,7 +63,7 @@ class GridBlock(BlockLayers):
     """A pre-norm block without modulation, its attention biased by how two cells are related."""
 
     def forward(self, x: Tensor, bias: Tensor) -> Tensor:
-        """Map x [B, L, D] float32 and the bias of attention, [H, L, L] or [B, H, L, L], to [B, L, D] float32."""
+        """Map x [B, L, D] float32 and the bias of attention, [1 or B, H, L, L], to [B, L, D] float32."""
         batch, length, dim = x.shape
         dtype = self.attn_qkv.weight.dtype
         qkv = self.attn_qkv(self.norm1(x).to(dtype))
@@ -128,14 +131,19 @@ class GridDIT(nn.Module):
         x = self.vocab_embed(tokens).float()
         for embedding, place in zip(self.place_embed, self.places, strict=True):
             x = x + F.embedding(place[cells], embedding)
-        pairs = self.related[cells[..., :, None], cells[..., None, :]].to(self.relation_bias.dtype)
-        biases = [torch.einsum("...ijr,hr->...hij", pairs, bias) for bias in self.relation_bias]
-        if sees is not None:
-            biases = [bias.masked_fill(~sees[:, None], -torch.inf) for bias in biases]
+        biases = self.biases(cells, sees)
         for _ in range(self.config.loops):
             for block, bias in zip(self.blocks, biases, strict=True):
                 x = block(x, bias)
         return self.output_layer(x)
+
+    def biases(self, cells: Tensor, sees: Tensor | None) -> list[Tensor]:
+        """Return the bias of each block's attention, [1 or B, H, L, L], between cells as `_encode` takes them."""
+        pairs = self.related[cells[..., :, None], cells[..., None, :]].to(self.relation_bias.dtype)
+        found = [torch.einsum("...ijr,hr->...hij", pairs, bias) for bias in self.relation_bias]
+        if sees is not None:
+            found = [bias.masked_fill(~sees[:, None], -torch.inf) for bias in found]
+        return [bias.expand(len(bias) if bias.dim() == 4 else 1, *bias.shape[-3:]) for bias in found]
 
 
 def places_of(layout: GridLayout) -> Tensor:
@@ -152,27 +160,68 @@ def related(places: Tensor) -> Tensor:
 
 
 class GridSampler:
-    """A denoiser for sampling: no autograd, residual stream in float32, matrices in `dtype`."""
+    """A denoiser for sampling: no autograd, norms folded into what follows them, matrices in `dtype`."""
 
     time_conditioned = False
     shadows = True
     attention = "sdpa"
 
+    @torch.no_grad()
     def __init__(self, model: GridDIT, dtype: torch.dtype = torch.float32) -> None:
-        self._model = model.to(dtype)
+        self._model, self._loops = model, model.config.loops
         self.vocab_size, self.mask_id, self.max_length = model.vocab_size, model.mask_id, model.max_length
-        self.device, self.dtype = model.device, dtype
+        self.device, self.dtype, self._n_heads = model.device, dtype, model.config.n_heads
         self.parameters = sum(p.numel() for p in model.parameters())
+        self._embedding = model.vocab_embed.embedding.to(dtype)
+        embeddings = zip(model.place_embed, model.places, strict=True)
+        self._places = torch.stack([embedding.to(dtype).float()[place] for embedding, place in embeddings]).sum(0)
+        """of each cell, float32 [L, D]"""
+        self._biases = [
+            bias.to(dtype) for bias in model.biases(torch.arange(model.config.length, device=self.device), None)
+        ]
+        self._layers = [self._fold(cast(GridBlock, block)) for block in model.blocks]
+        last = model.output_layer
+        self._head = (last.linear.weight * last.norm_final.weight).to(dtype), last.linear.bias.to(dtype)
+
+    def _fold(self, block: GridBlock) -> FoldedLayer:
+        first, second, to = cast(nn.Linear, block.mlp[0]), cast(nn.Linear, block.mlp[2]), self.dtype
+        return FoldedLayer(
+            qkv=linear((block.attn_qkv.weight * block.norm1.weight).to(to), None),
+            out=linear(block.attn_out.weight.to(to), None),
+            up=linear((first.weight * block.norm2.weight).to(to), first.bias.to(to), gelu=True),
+            down=linear(second.weight.to(to), second.bias.to(to)),
+        )
 
     @torch.inference_mode()
     def encode(self, tokens: Tensor, t: Tensor) -> Tensor:
-        return self._model.encode(tokens, t)
+        """Map tokens long [B, L] to normed hidden [B, L, D] in the compute type."""
+        length = tokens.shape[1]
+        x = F.embedding(tokens, self._embedding).float() + self._places[:length]
+        return self._blocks(x, [bias[..., :length, :length] for bias in self._biases])
 
     @torch.inference_mode()
     def encode_shadow(self, tokens: Tensor, t: Tensor, where: Tensor, block: Tensor) -> Tensor:
         """See `engine.models.protocol.ShadowDenoiser`."""
-        return self._model.encode_shadow(tokens, t, where, block)
+        given = shadowed(tokens, where, block, self.mask_id)
+        x = F.embedding(given.tokens, self._embedding).float() + self._places[given.positions]
+        biases = [bias.to(self.dtype) for bias in self._model.biases(given.positions, given.sees)]
+        return self._blocks(x, biases)[given.sequence, given.place]
 
     @torch.inference_mode()
     def project(self, hidden: Tensor) -> Tensor:
-        return self._model.project(hidden)
+        return F.linear(hidden, *self._head)
+
+    def _blocks(self, x: Tensor, biases: list[Tensor]) -> Tensor:
+        """Map x float32 [B, L, D] through all loops to normed hidden, in place."""
+        batch, length, dim = x.shape
+        for _ in range(self._loops):
+            for layer, bias in zip(self._layers, biases, strict=True):
+                qkv = layer.qkv(self._norm(x)).view(batch, length, 3, self._n_heads, -1)
+                q, k, v = qkv.permute(2, 0, 3, 1, 4)
+                mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+                x += layer.out(mixed.transpose(1, 2).reshape(batch, length, dim))
+                x += layer.down(layer.up(self._norm(x)))
+        return self._norm(x)
+
+    def _norm(self, x: Tensor) -> Tensor:
+        return F.layer_norm(x, x.shape[-1:]).to(self.dtype)
