@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from engine.evaluation.results import Results
     from remdm_tui.commands.eval_job import EvalRunner
 
-PRESET, SIMPLEX, BASE = "semi-ar-table", "ssd-lm", "ddpm-cache"
+PRESET, SSD_LM, BASE = "semi-ar-table", "ssd-lm", "ddpm-cache"
 """The preset with the rows, the row of SSD-LM, and the one that others are compared with."""
 BLOCK = 25
 """Tokens of SSD-LM's blocks."""
@@ -44,7 +44,7 @@ class Published:
     """network calls that its settings take, at most"""
 
 
-PUBLISHED = {SIMPLEX: Published(35.43, 2473.9, 82 * 1000), BASE: Published(27.18, 89.3, 3 * 1001)}
+PUBLISHED = {SSD_LM: Published(35.43, 2473.9, 82 * 1000), BASE: Published(27.18, 89.3, 3 * 1001)}
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ def semi_ar_rows(
     from engine.system.ranks import Alone
     from remdm_tui.commands.eval_job import EvalRunner
 
-    named = ssd_lm or presets.read_preset(f"{PRESET}/{SIMPLEX}").model
+    named = ssd_lm or presets.read_preset(f"{PRESET}/{SSD_LM}").model
     if named is None:
         raise ValueError(
             "the table needs a model of SSD-LM: give --ssd-lm DIRECTORY, such as `remdm-tui train --config ssd-lm` "
@@ -134,7 +134,7 @@ def semi_ar_rows(
     runner = EvalRunner(evaluation, Alone(), reporter)
     length = _positions(runner, given)
     for row in grid(replace(given, preset=PRESET), (), catalogue()):
-        if row.name == SIMPLEX:
+        if row.name == SSD_LM:
             arguments = replace(row.arguments, model=named)
             shape: dict[str, Any] = simplex_shape(2 * length, _positions(runner, replace(given, model=named)))
         else:
@@ -159,8 +159,8 @@ def simplex_shape(tokens: int, positions: int) -> dict[str, int]:
 def comparisons(rows: Sequence[SemiArRow]) -> list[str]:
     """Return how SSD-LM compares with MDLM's row here and in the README, and every row in seconds."""
     found = {row.sampler: row for row in rows}
-    simplex, base = found[SIMPLEX], found[BASE]
-    there, base_there = PUBLISHED[SIMPLEX], PUBLISHED[BASE]
+    simplex, base = found[SSD_LM], found[BASE]
+    there, base_there = PUBLISHED[SSD_LM], PUBLISHED[BASE]
     lines = [
         _ratio("seconds", simplex.seconds / base.seconds, there.seconds / base_there.seconds),
         _ratio("network calls", simplex.calls / base.calls, there.calls / base_there.calls, "at least "),
@@ -172,7 +172,7 @@ def comparisons(rows: Sequence[SemiArRow]) -> list[str]:
 
 
 def _ratio(what: str, here: float, there: float, least: str = "") -> str:
-    return f"{SIMPLEX} over {BASE}, {what}: {here:.3g} here, {least}{there:.3g} in the README"
+    return f"{SSD_LM} over {BASE}, {what}: {here:.3g} here, {least}{there:.3g} in the README"
 
 
 def _positions(runner: EvalRunner, arguments: RunArguments) -> int:

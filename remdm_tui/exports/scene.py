@@ -16,7 +16,7 @@ from remdm_tui.render.canvas import canvas, marked_grid, title
 from remdm_tui.render.grid_face import GridFace
 from remdm_tui.render.palette import Palette, palette
 from remdm_tui.render.text_layout import TokenTexts
-from remdm_tui.render.token_codes import styles_of
+from remdm_tui.render.token_codes import codes_of, styles_of
 from remdm_tui.render.typeset import HIDDEN, Type, typeset
 from remdm_tui.render.typeset_grid import typeset_grid
 
@@ -82,7 +82,7 @@ class Scene:
         now = canvas(self.trace, position, self.sample)
         face = None if self.face is None else self.face.fitting(len(now.tokens), self.columns, 0)
         if face is None:
-            page = typeset(now, now.change, self.type_, self.columns)
+            page = typeset(now, codes_of(now, None, range(0), None), self.type_, self.columns)
         else:
             now = marked_grid(now, face.layout, None)
             page = typeset_grid(now, now.change, self.type_, replace(face, indent=0))

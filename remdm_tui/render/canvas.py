@@ -12,22 +12,33 @@ from numpy.typing import NDArray
 from engine.debug.findings import Drafts
 from engine.records import GUIDANCE, GridLayout, Settings
 from engine.sampling.trace import Record
+from engine.strategies import SIMPLEX
 from engine.text.characters import Characters
 from remdm_tui.render.typeset import HIDDEN, Canvas
+
+FAINT_BELOW = (0.5, 0.125)
+"""Probabilities below which a token over the simplex is dimmed, by one grade each: it is an argmax that may change."""
 
 
 def canvas(trace: Record, position: int, sample: int, different: NDArray[np.bool_] | None = None) -> Canvas:
     """Return the tokens of one sample at a position, with what changed in them; a mask is marked as no difference."""
-    change = trace.change(position, sample)
+    change, frame = trace.change(position, sample), trace.frame(position)
+    held = trace.held(position, sample)
     if different is not None:
         different = different & ~np.isin(change, HIDDEN)
     return Canvas(
         trace.tokens(position, sample),
         change,
-        trace.held(position, sample),
+        held,
         trace.tokens(max(0, position - 1), sample),
         different,
+        faint=None if frame is None or frame.settings.strategy not in SIMPLEX else faintness(held),
     )
+
+
+def faintness(held: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """Return how many of FAINT_BELOW each probability is below, uint8 [L]: how far the token is dimmed."""
+    return (held[:, None] < np.array(FAINT_BELOW)).sum(1).astype(np.uint8)
 
 
 def drafted(drafts: Drafts, length: int) -> NDArray[np.int32]:

@@ -45,6 +45,8 @@ class Palette:
     """of the marks beside a token that stands twice where it may stand once"""
     wrong: Style
     """of the mark beside a token that differs from the solution"""
+    faint: tuple[Style, ...]
+    """of kept tokens that the network hardly believes in, the least dimmed first"""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class Hues:
     prompt: tuple[str, str]
     bars: tuple[str, str]
     wrong: tuple[str, str]
+    faint: tuple[tuple[str, str], ...]
     conflict: str
     revealed: str
     edited: str
@@ -68,6 +71,8 @@ class Hues:
 
 
 LEVEL_COUNT = 6
+FAINT_GRADES = 2
+"""Grades of dimming, one for each pair of `Hues.faint`."""
 LEVEL_COLOURS = ("#3b1c5a", "#54308a", "#31688e", "#21918c", "#5ec962", "#fde725")
 """Behind a token, from the lowest level to the highest."""
 CURSOR = Style(reverse=True, bold=True)
@@ -78,18 +83,18 @@ _HALF = (_WHITE,) * 3 + (_BLACK,) * 3
 HUES = {
     "truecolor": Hues(
         ("#6c6c6c", "#767676"), ("#9a9a9a", "#565656"), ("#6cb6ff", "#005a9c"), ("#e0662b", "#b8460f"),
-        ("#ff7b72", "#a40e26"), "#c8102e",
+        ("#ff7b72", "#a40e26"), (("#b2b2b2", "#3a3a3a"), ("#8a8a8a", "#585858")), "#c8102e",
         "#00a67d", "#d96ad9", _BLACK, "#e0662b", _BLACK, "#f0d050", LEVEL_COLOURS, _HALF,
     ),
     "256": Hues(
         ("#6c6c6c", "#767676"), ("#949494", "#585858"), ("#5fafff", "#005f87"), ("#d75f00", "#af5f00"),
-        ("#ff5f5f", "#870000"), "#af0000",
+        ("#ff5f5f", "#870000"), (("#b2b2b2", "#3a3a3a"), ("#8a8a8a", "#585858")), "#af0000",
         "#00af87", "#d75fd7", _BLACK, "#d75f00", _BLACK, "#ffd75f",
         ("#5f005f", "#5f00af", "#005f87", "#00afaf", "#5fd75f", "#ffff00"), _HALF,
     ),
     "standard": Hues(
         ("#555555", "#555555"), ("#aaaaaa", "#555555"), ("#55ffff", "#0000aa"), ("#ff5555", "#aa0000"),
-        ("#ff5555", "#aa0000"), "#aa0000",
+        ("#ff5555", "#aa0000"), (("#aaaaaa", "#555555"), ("#aaaaaa", "#555555")), "#aa0000",
         "#00aa00", "#aa00aa", _WHITE, "#aa0000", _WHITE, "#ffff55",
         ("#0000aa", "#aa00aa", "#00aaaa", "#55ff55", "#ffff55", "#ffffff"), (_WHITE,) * 2 + (_BLACK,) * 4,
     ),
@@ -135,4 +140,6 @@ def palette(dark: bool = True, ascii_only: bool = False, system: str | None = "t
         frame=Style(color=hues.masked[theme]),
         conflict=Style(color=_WHITE, bgcolor=hues.conflict, bold=True),
         wrong=Style(color=hues.wrong[theme], bold=True),
+        # without a colour the least believed are set in italics
+        faint=tuple(Style(color=pair[theme], italic=grade > 0) for grade, pair in enumerate(hues.faint)),
     )

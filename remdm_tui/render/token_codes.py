@@ -16,6 +16,8 @@ DRAFT = 8
 """Code of a masked position at which a draft stands."""
 FRAME, CONFLICT, WRONG = 9, 10, 11
 """Codes of what stands between the tokens of a grid: its lines, and the marks beside a token."""
+FAINT = 12
+"""Code of a kept token that is dimmed by one grade; those of further grades follow."""
 FIRST_LEVEL = 16
 """Codes of cells from here on are confidence levels, below are changes."""
 DIFFERENT = 32
@@ -29,6 +31,9 @@ MATCH = 128
 def codes_of(canvas: Canvas, pieces: TokenTexts | None, marked: range, cursor: int | None) -> NDArray[np.uint8]:
     """Return the code of each position; `marked` positions are drawn as the `cursor` is."""
     codes = canvas.change
+    if canvas.faint is not None:
+        dimmed = (canvas.faint > 0) & (codes == Change.HELD)
+        codes = np.where(dimmed, FAINT - 1 + canvas.faint, codes).astype(np.uint8)
     if canvas.drafts is not None:
         codes = np.where((canvas.drafts >= 0) & (codes == Change.MASKED), DRAFT, codes).astype(np.uint8)
     if canvas.levels is not None:
@@ -53,6 +58,7 @@ def styles_of(colours: Palette) -> dict[int, Style]:
     """Return the style of every code."""
     own = {state: look.style for state, look in colours.looks.items()}
     own |= {DRAFT: colours.draft, FRAME: colours.frame, CONFLICT: colours.conflict, WRONG: colours.wrong}
+    own |= {FAINT + grade: style for grade, style in enumerate(colours.faint)}
     own |= {FIRST_LEVEL + level: style for level, style in enumerate(colours.levels)}
     own |= {DIFFERENT + code: style + colours.different for code, style in own.items()}
     own |= {MATCH + code: style + colours.match for code, style in own.items()}

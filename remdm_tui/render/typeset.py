@@ -39,6 +39,8 @@ class Canvas:
     """where a token of a grid stands twice in a row, column or box that may hold it once"""
     wrong: NDArray[np.bool_] | None = None
     """where a token differs from the solution"""
+    faint: NDArray[np.uint8] | None = None
+    """how far a kept token is dimmed, 0 to `palette.FAINT_GRADES`; None: none is"""
 
 
 @dataclass(frozen=True, eq=False)

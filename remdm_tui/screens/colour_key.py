@@ -5,6 +5,8 @@ from __future__ import annotations
 from textual.screen import Screen
 
 from engine.records import Change, GridLayout
+from engine.strategies import SIMPLEX
+from remdm_tui.render.canvas import FAINT_BELOW
 from remdm_tui.render.palette import Palette, palette
 from remdm_tui.render.typeset_grid import DIFFERS, REPEATED
 from remdm_tui.screens.panels.controls import Controls
@@ -35,7 +37,7 @@ class ColourKey:
 
     def draw(self, colours: Palette) -> None:
         """Write what the colours mean below the text, and in the pinned legend."""
-        mode = self._text.panes.mode
+        mode, session = self._text.panes.mode, self._controls.session
         if self.pinned is not None:
             self.pinned.show(colours, self._controls.keys["legend"], mode)
         if mode.levels:
@@ -43,15 +45,18 @@ class ColourKey:
             self._text.border_subtitle = f"{mode.name}: {levels}"
             return
         absent = set() if self._options.prompt else {Change.LOCKED}
-        absent |= set() if self._controls.session.edits else {Change.EDITED}
+        absent |= set() if session.edits else {Change.EDITED}
         looks = [look for state, look in colours.looks.items() if state not in absent]
         self._text.border_subtitle = " ".join(
             f"[{look.style}]{look.fill}[/]{look.name}" if look.fill else f"[{look.style}] {look.name} [/]"
             for look in looks
         )
+        if not SIMPLEX.keys().isdisjoint({session.made.strategy, session.upcoming.strategy}):
+            shares = (f"[{style}]<{share:.2g}[/]" for style, share in zip(colours.faint, FAINT_BELOW, strict=True))
+            self._text.border_subtitle += f" kept at {' '.join(shares)}"
         if self._layout is not None and self._layout.distinct:
             self._text.border_subtitle += f" [{colours.conflict}]{REPEATED}[/]repeated"
-        if self._controls.session.debug.solution.wanted:
+        if session.debug.solution.wanted:
             self._text.border_subtitle += f" [{colours.wrong}]{DIFFERS[self._options.ascii]}[/]wrong"
 
     def toggle(self) -> None:

@@ -78,7 +78,7 @@ class Presenter:
             self._draw_banner(message, session.progress)
         if self._drawn.is_new("refused", screen.refused):
             screen.refresh_bindings()
-        if self._drawn.is_new("edits", session.edits):
+        if self._drawn.is_new("states", (session.edits, session.made.strategy, session.upcoming.strategy)):
             screen.colour_key.draw(screen.colour_key.palette)
         if self._drawn.is_new("cursor", session.debug.inspector.at):
             screen.panes.active.use_cursor(session.debug.inspector.at)

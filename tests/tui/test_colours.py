@@ -11,7 +11,8 @@ from remdm_tui.app import WatchApp
 from remdm_tui.preferences.contrast import LINE, TEXT, contrast, with_contrast
 from remdm_tui.preferences.themes import HIGH_CONTRAST, READABLE, THEMES, readable_variables
 from remdm_tui.render import plate_paint as paint
-from remdm_tui.render.palette import HUES, palette
+from remdm_tui.render.canvas import FAINT_BELOW
+from remdm_tui.render.palette import FAINT_GRADES, HUES, palette
 from remdm_tui.settings.watch_options import WatchOptions
 from tests.tui.scripted import ScriptedLink
 from tests.tui.test_app import CAP, settle
@@ -101,6 +102,15 @@ def styles(dark, system):
     looks = {look.name: look.style for look in colours.looks.values() if look.name != "kept"}
     levels = {f"level {level}": style for level, style in enumerate(colours.levels)}
     return {**looks, **levels, "draft": colours.draft, "match": colours.match}
+
+
+@pytest.mark.parametrize("system", HUES)
+@pytest.mark.parametrize("dark", [True, False])
+def test_a_token_that_is_dimmed_can_be_read_and_told_from_others(dark, system):
+    faint = palette(dark, system=system).faint
+    assert len(faint) == FAINT_GRADES == len(FAINT_BELOW)
+    assert len({(style.color, style.italic) for style in faint}) == len(faint)
+    assert all(contrast(of(style.color), Color.parse(page)) >= TEXT for style in faint for page in PAGES[dark])
 
 
 @pytest.mark.parametrize("system", HUES)
