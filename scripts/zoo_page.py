@@ -51,6 +51,8 @@ Five sentences.
 """The page where there is none: people write what is outside the two lines."""
 MAP_STEPS, MAP_LENGTH, MAP_SEED = 64, 128, 1
 """Of the runs whose maps are shown."""
+PANEL = (5.6, 4.6)
+"""Inches of a panel: there are many series."""
 ACROSS = 6
 """Maps in a row."""
 COSTS: tuple[Quantity[Evaluation], ...] = (
@@ -122,7 +124,7 @@ def markdown(table: Table) -> str:
 def plot(group: Group) -> bytes:
     """Return what is measured against network calls, and gen PPL against seconds, as PNG."""
     drawn = [*panels(group, AXES["calls"]), *panels(group, AXES["seconds"])[:1]]
-    return pictures(drawn, looks(len(group.series)), [series.name for series in group.series])["png"]
+    return pictures(drawn, looks(len(group.series)), [series.name for series in group.series], PANEL)["png"]
 
 
 def map_sheet(names: Sequence[str]) -> bytes:

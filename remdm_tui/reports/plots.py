@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = 4.4, 3.3
 """Inches of one panel."""
+LEGEND_ROW = 0.2
+"""Inches of a row of the legend after the first, for which the panels have room."""
 DIRECT = 6
 """Series up to which each name is written at its line; with more there is only a legend."""
 LONG = 26
@@ -46,16 +48,28 @@ def check_matplotlib() -> None:
         raise NoPlots("pictures of the plots need matplotlib: pip install 'remdm-tui[eval]'") from error
 
 
-def pictures(panels: Sequence[Panel], looks: Sequence[SeriesStyle], names: Sequence[str]) -> dict[str, bytes]:
-    """Return all panels side by side over one legend, as `png` and `svg`. Raises NoPlots."""
+def pictures(
+    panels: Sequence[Panel],
+    looks: Sequence[SeriesStyle],
+    names: Sequence[str],
+    size: tuple[float, float] = (WIDTH, HEIGHT),
+) -> dict[str, bytes]:  # fmt: skip
+    """Return all panels side by side over one legend, as `png` and `svg`. Raises NoPlots.
+
+    size: inches of a panel, across and down.
+    """
     check_matplotlib()
     with _settings():
         from matplotlib.figure import Figure
 
-        figure = Figure(figsize=(WIDTH * len(panels), HEIGHT), layout="constrained", facecolor="white")
+        across, down = size[0] * len(panels), size[1]
+        handles, labels = _handles(panels, looks, names)
+        columns = max(1, min(len(labels), int(across * 12 // (max(map(len, labels)) + 8))))
+        down += LEGEND_ROW * (-(-len(labels) // columns) - 1)
+        figure = Figure(figsize=(across, down), layout="constrained", facecolor="white")
         for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
             _draw(axes, panel, looks)
-        _legend(figure, panels, looks, names)
+        figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False, fontsize=9)
         _lay_out(figure, panels, looks, names)
         return {kind: _saved(figure, kind) for kind in ("png", "svg")}
 
@@ -225,12 +239,6 @@ def spread_apart(places: Sequence[float], gap: float, low: float, high: float) -
         half = (count - 1) / 2 * gap
         groups.append((max(min(centre, high - half), low + half), count))
     return [centre + (i - (count - 1) / 2) * gap for centre, count in groups for i in range(count)]
-
-
-def _legend(figure: Figure, panels: Sequence[Panel], looks: Sequence[SeriesStyle], names: Sequence[str]) -> None:
-    handles, labels = _handles(panels, looks, names)
-    columns = max(1, min(len(labels), int(WIDTH * len(panels) * 12 // (max(map(len, labels)) + 8))))
-    figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False, fontsize=9)
 
 
 def _handles(

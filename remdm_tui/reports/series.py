@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 from remdm_tui.reports.records import Evaluated, Point, Series
 
 E = TypeVar("E", bound=Evaluated)
+DIGEST = "_digest"
+"""The end of the name of a setting that is a digest."""
 
 
 def series_of(evaluations: Sequence[E]) -> tuple[Series[E], ...]:
@@ -25,12 +27,14 @@ def series_of(evaluations: Sequence[E]) -> tuple[Series[E], ...]:
 def name_among(one: Evaluated, others: Sequence[Evaluated]) -> str:
     """Return the strategy with the knobs and settings in which it differs from the others.
 
-    Knobs are compared with evaluations of the same strategy.  Settings that follow from ones before them, as the
-    fingerprint of a model does from its name, are left out.
+    Knobs, and digests of what a strategy reads, are compared with evaluations of the same strategy.  Settings that
+    follow from ones before them, as the fingerprint of a model does from its name, are left out.
     """
     alike = [other for other in others if other.strategy == one.strategy]
     knobs = [f"{k}={one.knobs[k]}" for k in one.knobs if len({other.knobs.get(k) for other in alike}) > 1]
-    traits = [f"{k}={one.traits[k]}" for k in _distinguishing([other.traits for other in others]) if k in one.traits]
+    apart = _distinguishing([other.traits for other in others])
+    shown = [k for k in apart if not k.endswith(DIGEST) or len({other.traits.get(k) for other in alike}) > 1]
+    traits = [f"{k}={one.traits[k]}" for k in shown if k in one.traits]
     return " ".join([one.strategy, *knobs, *traits])
 
 

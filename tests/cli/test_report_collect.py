@@ -66,6 +66,18 @@ def test_a_series_is_named_by_what_differs_and_by_nothing_else(tmp_path: Path) -
     assert [series.name for series in group.series] == ["mdlm", "remdm-cap eta=0.02", "remdm-cap eta=0.04"]
 
 
+def test_a_digest_names_a_series_only_beside_another_of_its_strategy(tmp_path: Path) -> None:
+    for name, strategy, digest in (("1", "mdlm", None), ("2", "prism", "a"), ("3", "prism", "b")):
+        write(tmp_path / name, results(strategy, sampling={"quality_digest": digest}))
+        names = [series.name for series in collect([tmp_path]).groups[0].series]
+        assert (
+            names
+            == [["mdlm"], ["mdlm", "prism"], ["mdlm", "prism quality_digest=a", "prism quality_digest=b"]][
+                int(name) - 1
+            ]
+        )
+
+
 def test_a_setting_in_which_all_differ_names_every_series(tmp_path: Path) -> None:
     for p in (0.9, 1.0):
         write(tmp_path / str(p), results(sampling={"top_p": p}))

@@ -14,11 +14,23 @@ from remdm_tui.reports.canvas import HEIGHT, draw_panel
 from remdm_tui.reports.collect import collect
 from remdm_tui.reports.looks import looks
 from remdm_tui.reports.panels import AXES, Value, combined, front, panels
-from remdm_tui.reports.plots import spread_apart
+from remdm_tui.reports.plots import pictures, spread_apart
 from remdm_tui.reports.records import Group
 from remdm_tui.reports.scales import Scale, scale, ticks
 from remdm_tui.reports.tables import detail, overview
 from tests.cli.evaluations import results, sweep, write
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_legend_of_many_series_has_room_below_the_panels(tmp_path: Path) -> None:
+    drawn = panels(group_of(sweep(tmp_path)), AXES["calls"])[:1]
+    (few, _), (many, _) = (_size(pictures(drawn, looks(n), [f"series {i}" for i in range(n)])["png"]) for n in (2, 32))
+    assert many > few + 16 * 20
+
+
+def _size(png: bytes) -> tuple[int, int]:
+    """Return height and width in pixels."""
+    return int.from_bytes(png[20:24]), int.from_bytes(png[16:20])
 
 
 def group_of(root: Path) -> Group:
