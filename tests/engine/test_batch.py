@@ -15,7 +15,7 @@ from engine.sampling.session import Session
 from engine.strategies import REGISTRY, Plan, Strategy, View, make_strategy
 from tests.engine.toys import MASK, RowToy, Toy
 
-SHAPE: dict[str, Any] = {"steps": 14, "length": 9, "seed": 3}
+SHAPE: dict[str, Any] = {"steps": 10, "length": 9, "seed": 3}
 
 
 def alone(strategy: Strategy, number: int, **settings: Any) -> Sample:
@@ -38,7 +38,8 @@ def check(strategy: Strategy, *widths: int, count: int = 6, **settings: Any) -> 
 
 @pytest.mark.parametrize("name", REGISTRY)
 def test_a_sample_and_its_cost_are_those_of_a_session(name: str) -> None:
-    check(make_strategy(name), 1, 3, 9, count=4)
+    # some wait for others, and all go together; one at a time they are drawn in `test_blocks` and `test_windows`
+    check(make_strategy(name), 2, 5, count=3)
 
 
 def test_prompt_and_settings_reach_the_samples() -> None:

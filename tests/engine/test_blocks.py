@@ -181,14 +181,14 @@ def test_a_block_cleans_up_its_own_masks() -> None:
 @pytest.mark.parametrize("name", REGISTRY)
 def test_samples_in_blocks_and_their_cost_are_those_of_a_session(name: str) -> None:
     strategy = lively(name)
-    shape = {**SHAPE, "block_length": 3, "steps": 11}
-    together = Session(Toy(), strategy, batch=4, seed=9, **shape)
+    shape = {**SHAPE, "block_length": 3, "steps": 9}
+    together = Session(Toy(), strategy, batch=3, seed=9, **shape)
     frames_of(together)
-    alone = [frames_of(Session(Toy(), strategy, first=number, seed=9, **shape))[-1] for number in range(4)]
-    for width in (1, 3):
+    alone = [frames_of(Session(Toy(), strategy, first=number, seed=9, **shape))[-1] for number in range(3)]
+    for width in (1, 2):
         model = RowToy()
-        got = {done.number: done for done in samples(model, strategy, range(4), seed=9, width=width, **shape)}
-        assert sorted(got) == list(range(4))
+        got = {done.number: done for done in samples(model, strategy, range(3), seed=9, width=width, **shape)}
+        assert sorted(got) == list(range(3))
         for number, done in got.items():
             assert torch.equal(done.tokens, together.tokens[number])
             assert np.array_equal(done.tokens.numpy(), alone[number].tokens[0])

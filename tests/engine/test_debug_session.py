@@ -29,7 +29,7 @@ def all_same(a: list[Frame], b: list[Frame]) -> bool:
 
 
 @pytest.mark.parametrize(
-    "shape", [SHAPE, BLOCKS, {**SHAPE, "stride": 4, "strides": 2}], ids=["one", "blocks", "windows"]
+    "shape", [SHAPE, BLOCKS, {**SHAPE, "steps": 7, "stride": 4, "strides": 2}], ids=["one", "blocks", "windows"]
 )
 @pytest.mark.parametrize("name", REGISTRY)
 def test_a_branch_with_unchanged_knobs_equals_its_parent_bit_for_bit(name: str, shape: dict[str, Any]) -> None:

@@ -100,7 +100,7 @@ def test_a_text_grows_beyond_the_model_and_what_is_there_stays(name: str) -> Non
 
 @pytest.mark.parametrize("name", REGISTRY)
 def test_samples_in_windows_and_their_cost_are_those_of_a_session(name: str) -> None:
-    shape = {**SHAPE, "steps": 5}
+    shape = {**SHAPE, "steps": 4}
     alone = [frames_of(Session(Short(), lively(name), first=number, seed=9, **shape))[-1] for number in range(3)]
     for width in (1, 2):
         found = list(samples(Short(), lively(name), range(3), seed=9, width=width, **shape))

@@ -16,7 +16,6 @@ from remdm_tui.ui.panel_data import reading
 from remdm_tui.widgets.figures import figures_line
 from tests.engine.recordings import busy_frames
 from tests.tui.scripted import ScriptedLink
-from tests.tui.terminal import Terminal
 from tests.tui.test_app import CAP, settle
 
 TOKENS = st.lists(st.tuples(st.integers(1, 12), st.booleans(), st.booleans()), min_size=1, max_size=80)
@@ -193,23 +192,20 @@ async def test_a_small_terminal_has_its_figures_in_one_line():
         assert "│" not in line
 
 
-def test_a_person_makes_the_window_larger_and_smaller():
-    person = Terminal(["watch", "--paused", "--seed", "1", "--steps", "16", "--length", "64"])
-    try:
-        person.wait(lambda screen: "paused 0/16" in screen)
-        person.press("\x1b")
-        for columns, rows in ((200, 60), (80, 24), (60, 20), (120, 40)):
-            person.resize(columns, rows)
+def test_a_person_makes_the_window_larger_and_smaller(terminal):
+    person = terminal("watch", "--paused", "--seed", "1", "--steps", "16", "--length", "64")
+    person.wait(lambda screen: "paused 0/16" in screen)
+    person.press("\x1b")
+    for columns, rows in ((200, 60), (80, 24), (60, 20), (120, 40)):
+        person.resize(columns, rows)
 
-            def fits(screen, columns=columns, rows=rows):
-                lines = screen.splitlines()
-                # header and frame reach the edge, and the footer is at the bottom
-                header = lines[0].rstrip()
-                framed = any(len(line.rstrip()) == columns and line.rstrip()[-1] in "╮╯│" for line in lines)
-                return len(header) == columns - 1 and framed and "Quit" in lines[rows - 1] and "░" in screen
+        def fits(screen, columns=columns, rows=rows):
+            lines = screen.splitlines()
+            # header and frame reach the edge, and the footer is at the bottom
+            header = lines[0].rstrip()
+            framed = any(len(line.rstrip()) == columns and line.rstrip()[-1] in "╮╯│" for line in lines)
+            return len(header) == columns - 1 and framed and "Quit" in lines[rows - 1] and "░" in screen
 
-            person.wait(fits)
-        person.press("q")
-        assert person.exit_code() == 0
-    finally:
-        person.close()
+        person.wait(fits)
+    person.press("q")
+    assert person.exit_code() == 0

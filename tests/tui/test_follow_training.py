@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -281,24 +282,21 @@ def test_what_is_no_training_run_of_this_machine_is_refused(tmp_path: Path) -> N
         training_run(str(tmp_path), elsewhere=True)
 
 
-def test_the_real_thing(tmp_path: Path) -> None:
+def test_the_real_thing(tmp_path: Path, terminal: Callable[..., Terminal]) -> None:
     """A run of two checkpoints: the first is on screen, then the second, whose model is another."""
     home = tmp_path / "run"
     home.mkdir()
-    person = Terminal(["watch", "--model", str(home), "--follow", "--steps", "4", "--length", "12"])
-    try:
-        person.wait(lambda screen: "waiting for the first checkpoint" in screen)
-        config = read_config(f"""
+    person = terminal("watch", "--model", str(home), "--follow", "--steps", "4", "--length", "12")
+    person.wait(lambda screen: "waiting for the first checkpoint" in screen)
+    config = read_config(f"""
 model = {{vocab_size = {VOCABULARY}, hidden_size = 16, n_blocks = 1, n_heads = 2, cond_dim = 8, length = 12}}
 run = {{steps = 6, batch = 4, checkpoint_every = 3, validate_every = 6, validation_windows = 4, precision = "float32"}}
 """)
-        trainer = Trainer(config, prepare([write_texts(tmp_path)], VOCABULARY, tmp_path), home, torch.device("cpu"))
-        steps = trainer.run()
-        for _ in range(4):
-            next(steps)
-        person.wait(lambda screen: "Model of step 3" in screen and "done" in screen)
-        list(steps)
-        person.wait(lambda screen: "Model of step 6" in screen and "done" in screen)
-        assert load_model(str(home), "cpu").mask_id == VOCABULARY - 1
-    finally:
-        person.close()
+    trainer = Trainer(config, prepare([write_texts(tmp_path)], VOCABULARY, tmp_path), home, torch.device("cpu"))
+    steps = trainer.run()
+    for _ in range(4):
+        next(steps)
+    person.wait(lambda screen: "Model of step 3" in screen and "done" in screen)
+    list(steps)
+    person.wait(lambda screen: "Model of step 6" in screen and "done" in screen)
+    assert load_model(str(home), "cpu").mask_id == VOCABULARY - 1

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.tui.terminal import Terminal
+from tests.tui.terminal import Terminal, with_forked_engine
 
 ENTER = "\r"
 
@@ -19,7 +19,7 @@ class Walker:
     """
 
     def __init__(self, *arguments: str, columns: int = 120) -> None:
-        self.terminal = Terminal(["watch", *arguments], columns=columns)
+        self.terminal = Terminal(["watch", *arguments], columns=columns, command=with_forked_engine())
         self.keys = 0
 
     def press(self, *keys: str) -> None:
