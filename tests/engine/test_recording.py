@@ -366,10 +366,13 @@ def test_a_branch_shares_its_parents_steps_and_goes_its_own_way(tmp_path: Path) 
     session.switch(0)
     go_on(30)
     recorder.mark(2, 17, "here")
+    recorder.mark(3, 30, "the end")
     recorder.close()
     recording = Recording.open(tmp_path / "run")
     assert recording.branches == session.branches == (Branch(0), Branch(1, 0, 12), Branch(2, 1, 15), Branch(3, 1, 6))
-    assert [(mark.branch, mark.position, mark.label) for mark in recording.marks] == [(2, 17, "here")]
+    assert [(mark.branch, mark.position, mark.label) for mark in recording.marks] == [
+        (2, 17, "here"), (3, 30, "the end"),
+    ]  # fmt: skip
     for branch in session.branches:
         session.switch(branch.id)
         trace = Trace(start)

@@ -336,6 +336,17 @@ def test_a_header_that_cannot_be_is_refused_before_anything_is_allocated(
         Recording.open(tmp_path / "run")
 
 
+def test_a_keyframe_that_is_there_twice_is_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "run"
+    branched(path, monkeypatch)
+    data, at = path.read_bytes(), PREAMBLE.size
+    while data[at + RECORD.size] != Kind.KEYFRAME:
+        at += RECORD.size + RECORD.unpack_from(data, at)[0]
+    end = at + RECORD.size + RECORD.unpack_from(data, at)[0]
+    path.write_bytes(data[:end] + data[at:])
+    assert "a keyframe of the recording is in the wrong place" in Recording.open(path).damage
+
+
 def test_a_packed_state_that_swells_is_refused(tmp_path: Path) -> None:
     from engine.recording.entries import pack, written
     from engine.recording.index import FORK

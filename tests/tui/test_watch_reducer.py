@@ -385,6 +385,39 @@ def test_another_model_is_asked_for_until_the_person_has_been_asked() -> None:
     assert world.store.state.needs_model is None
 
 
+def test_a_move_is_another_step_or_a_run_that_plays_again() -> None:
+    world = started()
+    for _ in range(3):
+        world.grow()
+    world.store.dispatch(e.Tick(0))
+    moves = [world.store.state.moves]
+    for change in (
+        lambda player: playing.seek(player, 1), playing.toggle, lambda player: playing.faster(player, 1),
+        playing.toggle, playing.forward,
+    ):  # fmt: skip
+        world.store.dispatch(e.Move(change(world.store.state.player)))
+        moves.append(world.store.state.moves)
+    # a pause and another speed are none
+    assert np.diff(moves).tolist() == [1, 1, 0, 0, 1]
+
+
+def test_a_run_that_an_ended_engine_had_begun_is_shown_as_the_recording_has_it() -> None:
+    world = started(e.Load(BAD), wire.Ready(model(BAD)))
+    record = Trace(RunStart(TOKENS, TOKENS > 0, 9, 0))
+    runs = world.store.state.runs
+    world.store.dispatch(e.Adopted(record))
+    state = world.store.state
+    assert (state.record, state.running and state.running.choice, state.runs) == (record, BAD, runs + 1)
+
+
+def test_where_the_last_run_is_is_not_shown_over_another_line() -> None:
+    world = started(e.RunLeft("Run 1 is in run.remdm"))
+    assert world.store.state.notice.text.startswith("Run 1 is in run.remdm")
+    for event in (e.ShowNotice(Notice("hm", "hint")), e.RunLeft("Run 2")):
+        world.store.dispatch(event)
+    assert world.store.state.notice.text == "hm"
+
+
 def test_a_recording_that_could_not_be_closed_is_why_the_session_failed() -> None:
     world = started(e.Close())
     assert world.store.state.failure is None

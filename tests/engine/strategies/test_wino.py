@@ -38,6 +38,12 @@ def test_all_above_the_threshold_are_revealed_and_what_is_not_confirmed_is_maske
     assert where(plan.remask) == []
 
 
+def test_a_token_that_is_confirmed_with_exactly_the_threshold_stays() -> None:
+    strategy = make_strategy("wino", threshold_back=0.75)
+    seen: dict[str, Any] = {"current": [0.75, 0.5, NAN, NAN], "confidence": [NAN, NAN, 0.7, 0.9]}
+    assert where(strategy.plan(view(strategy, [0, 1, MASK, MASK], **seen)).remask) == [1]
+
+
 def test_fewer_are_masked_again_than_the_step_before_revealed() -> None:
     """Three are doubted: with 3 revealed last the two lowest, with 2 the lowest, with 1 none, with 4 all."""
     strategy = make_strategy("wino")
