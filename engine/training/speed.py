@@ -8,6 +8,7 @@ import torch
 
 from engine.models.kinds import KINDS
 from engine.training.config import TrainConfig
+from engine.training.objectives import OBJECTIVES
 
 SIZES = {"cuda": 8192, "mps": 2048, "cpu": 512}
 """Rows and columns of the matrices that a device is measured by: enough to fill it."""
@@ -18,12 +19,13 @@ def flops_per_token(config: TrainConfig, mask_id: int) -> float:
     """Return the floating point operations of matrices and attention for one token, forward and backward.
 
     Six for every weight, twelve for every pair of positions and channel; backward counts twice.  Diffusion
-    projects masked positions alone, half of them on average; what is recomputed does not count.
+    projects masked positions alone, half of them on average, and SSD-LM a block; what is recomputed does not count.
     """
     shape, causal = config.network(mask_id), KINDS[config.kind].causal
-    blocks = 12 * shape.hidden_size**2 * shape.depth
-    pairs = shape.length * shape.hidden_size * shape.depth * (0.5 if causal else 1.0)
-    head = shape.hidden_size * shape.vocab_size * (1.0 if causal else 0.5)
+    seen, projected = OBJECTIVES[config.objective].shares(config)
+    blocks = 12 * shape.hidden_size**2 * shape.depth * seen
+    pairs = shape.length * shape.hidden_size * shape.depth * (0.5 if causal else seen**2)
+    head = shape.hidden_size * shape.vocab_size * projected
     return 6 * (blocks + head) + 12 * pairs
 
 

@@ -125,6 +125,10 @@ def test_the_arithmetic_of_a_token_is_that_of_its_matrices() -> None:
     mask = VOCABULARY - 1
     assert flops_per_token(config("mdlm"), mask) == 6 * blocks + 6 * head / 2 + 12 * pairs
     assert flops_per_token(config("ar"), mask) == 6 * blocks + 6 * head + 6 * pairs
+    # the context of 1 to 8 tokens before a block of 4 is 4.5 in the mean
+    seen = 8.5 / 12
+    expected = 6 * blocks * seen + 6 * head / 3 + 12 * pairs * seen**2
+    assert flops_per_token(config("ssd-lm"), mask) == pytest.approx(expected)
 
 
 def test_the_peak_is_the_best_of_its_rounds() -> None:

@@ -28,6 +28,8 @@ class Entry(NamedTuple):
     """whether it trains networks for grids"""
     begins: bool = True
     """whether a run may begin with the weights of an existing model"""
+    shares: Callable[[ObjectiveConfig], tuple[float, float]] = lambda config: (1.0, 0.5)
+    """returns the shares of a row's tokens that go through its network and through its head, in the mean"""
     discrete: Callable[[ObjectiveConfig], Discrete | None] = lambda config: None
     """returns its settings if it trains in steps"""
 
@@ -36,8 +38,8 @@ OBJECTIVES: dict[str, Entry] = {
     "mdlm": Entry(mdlm.make, timed=False, grids=True),
     "sedd": Entry(sedd.make, timed=True),
     "d3pm": Entry(d3pm.make, timed=True, discrete=d3pm.discrete),
-    "ar": Entry(ar.make, timed=False),
-    "ssd-lm": Entry(ssd_lm.make, timed=False, begins=False),
+    "ar": Entry(ar.make, timed=False, shares=lambda config: (1.0, 1.0)),
+    "ssd-lm": Entry(ssd_lm.make, timed=False, begins=False, shares=ssd_lm.shares),
 }
 
 

@@ -16,8 +16,10 @@ from engine.training.losses import EPS, Chance, to_device
 from engine.training.sections import ModelSection
 from engine.training.token_losses import ByRow, cross_entropy
 
-TOGETHER = 16
-"""Rows in the network at a time, of contexts about as long: it is shown no more than the longest of them."""
+TOGETHER, WIDER = 16, 64
+"""Rows in the network at a time on a processor and elsewhere, of contexts about as long: it sees no further than the
+longest of them.
+"""
 DIGITS = 24
 """Random bits of a float32 uniform."""
 
@@ -58,9 +60,10 @@ class SSDLM:
         drawn = chance if isinstance(chance, Tensor) else torch.rand(tokens.shape, generator=chance)
         first, keys, times = self.contexts(drawn), noise_keys(drawn), self.times(t)
         order = first.argsort()
+        at_once = TOGETHER if model.device.type == "cpu" else WIDER
         found = [
             self._loss(model, tokens[rows], first[rows], times[rows], keys[rows])
-            for rows in torch.split(order, TOGETHER)
+            for rows in torch.split(order, at_once)
         ]
         return torch.cat(found)[to_device(order.argsort(), model.device)]
 
@@ -107,6 +110,12 @@ def noise_keys(drawn: Tensor) -> Tensor:
     """Return a key of the noise of each row, int64 [B], of uniforms float32 [B, L] that decide nothing else."""
     high, low = ((drawn[:, column].double() * 2**DIGITS).long() for column in (1, -1))
     return (high << DIGITS) + low
+
+
+def shares(config: SSDLMConfig) -> tuple[float, float]:
+    """Return the shares of a row that the network sees and that it predicts: a mean context with its block, a block."""
+    length, block = config.model.length, config.ssd_lm.block
+    return (1 + length + block) / 2 / length, block / length
 
 
 def make(config: SSDLMConfig, end: int | None) -> SSDLM:
