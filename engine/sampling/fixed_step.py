@@ -137,8 +137,10 @@ def carry_out(
         places, taken = slots_of(reveal, slots)
         noise = (1 - alpha_t).expand(len(tokens), 1)[:, 0]
         hidden = encode_at(model, tokens, noise, places).flatten(0, 1)
-        keys = rng.device_keys(seed, board.numbers, board.steps, Purpose.TOKEN).repeat_interleave(slots)
-        drawn = draw_from_hidden(model, settings, banned, hidden, kernel.Address(keys, places.flatten()))
+        keys = rng.device_keys(seed, board.numbers, board.steps, Purpose.TOKEN)
+        drawn = draw_from_hidden(
+            model, settings, banned, hidden, kernel.Address(keys[:, None].expand_as(places).flatten(), places.flatten())
+        )
         # what is drawn for a slot that is not taken goes to a column that is cut off
         into = places.masked_fill(~taken, tokens.shape[1])
         tokens, held, failed = (

@@ -22,7 +22,12 @@ BLOCK = 1024
 def draws_fused(logits: Tensor, settings: Settings) -> bool:
     """Return whether `draw_fused` draws from these logits under these settings."""
     plain = settings.draw == "inverse-cdf" and settings.temperature > 0
-    return plain and logits.device.type == "cuda" and logits.dtype in TAKES and _agrees(logits.device, logits.dtype)
+    return (
+        plain
+        and logits.device.type == "cuda"
+        and logits.dtype in TAKES
+        and _agrees(logits.device, logits.dtype, settings.top_p < 1, settings.nucleus)
+    )
 
 
 def draw_fused(logits: Tensor, uniforms: Tensor, settings: Settings, banned: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -47,17 +52,22 @@ def draw_fused(logits: Tensor, uniforms: Tensor, settings: Settings, banned: Ten
     return ids, held, failed > 0
 
 
-@lru_cache(maxsize=8)
-def _agrees(device: torch.device, dtype: torch.dtype) -> bool:
-    """Return whether Triton is here and the kernel draws what the plain form draws, on a small example."""
+@lru_cache(maxsize=16)
+def _agrees(device: torch.device, dtype: torch.dtype, cut: bool, nucleus: str) -> bool:
+    """Return whether Triton is here and the kernel draws what the plain form draws, on a small example.
+
+    cut: whether there is a nucleus.  Each of these is a kernel of its own.
+    """
     from engine.sampling import kernel
 
     noise = torch.Generator().manual_seed(0)
     logits = (3 * torch.randn((64, 1500), generator=noise)).to(device, dtype)
     banned = torch.zeros(1500, dtype=torch.bool, device=device)
     keys, positions = torch.arange(64, device=device), torch.arange(64, device=device)
-    address, settings = kernel.Address(keys, positions), Settings("mdlm", top_p=0.9)
-    p = kernel.nucleus_unread(torch.softmax(logits.double(), -1), 0.9, settings.nucleus)
+    address, settings = kernel.Address(keys, positions), Settings("mdlm", top_p=0.9 if cut else 1.0, nucleus=nucleus)
+    p = torch.softmax(logits.double(), -1)
+    if cut:
+        p = kernel.nucleus_unread(p, settings.top_p, nucleus)
     try:
         ids, held, failed = draw_fused(logits, kernel.uniforms_of(address), settings, banned)
     except Exception:  # noqa: BLE001 - whatever a compiler cannot do, the plain form draws

@@ -74,8 +74,10 @@ class PackedWalk:
         busy, walk = len(at), self._begun(state, at, ends)
         while True:
             walk = _Walk(*self.graphs.run(("advance", self._key), self._advance, *walk))
-            counts, now, unplanned = (x.cpu() for x in (walk.reveal.sum(-1), walk.at, walk.unplanned))
-            if bool(unplanned):
+            counts, now, unplanned = torch.stack(
+                (walk.reveal.sum(-1), walk.at, walk.unplanned.expand_as(walk.at).long())
+            ).cpu()
+            if bool(unplanned.any()):
                 raise kernel.PlanNotANumberError
             waits = counts > 0
             if bool((waits[:busy] | (now[:busy] >= torch.tensor(list(ends)))).all()):

@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from engine.models.dit import DIT, DITConfig
 from engine.models.folded import FoldedDIT
@@ -30,6 +32,7 @@ from tests.engine.recorded import recording
 from tests.engine.toys import MASK, RowToy, TimedToy, Toy
 
 OFFLINE = [name for name, kind in REGISTRY.items() if reads_of(kind) <= {"held"}]
+SMALL = DITConfig(vocab_size=20, hidden_size=32, n_blocks=2, n_heads=2, cond_dim=8, length=16, mask_id=19)
 KNOBS = {"remdm-cap": {"eta": 0.2}, "remdm-rescale": {"eta": 0.4}, "remdm-loop": {"eta": 0.1}}
 DRAWS = [
     {},
@@ -128,12 +131,13 @@ def test_nothing_is_read_by_the_host(name: str, settings: dict[str, Any]) -> Non
         meta(long, 4, 9), meta(real, 4, 9), meta(torch.bool, 4, 9), meta(long, 4), meta(long, 4), meta(real, 4, 1),
         meta(real, 4, 1),
     )  # fmt: skip
-    turn = fixed_step.decide(strategy, model, 0, 0.0, board)
-    banned, alpha_t = meta(torch.bool, MASK + 1), strategy.alpha(board.t)
+    banned = meta(torch.bool, MASK + 1)
     for slots in (0, 4):
-        outcome = fixed_step.carry_out(
-            model, config.settings, 0, banned, slots, board, alpha_t, turn.reveal, turn.forget
-        )
+        with Together():
+            turn, alpha_t = fixed_step.decide(strategy, model, 0, 0.0, board), strategy.alpha(board.t)
+            outcome = fixed_step.carry_out(
+                model, config.settings, 0, banned, slots, board, alpha_t, turn.reveal, turn.forget
+            )
         assert outcome.tokens.device.type == outcome.failed.device.type == "meta"
         assert outcome.change.shape == (4, 9)
 
@@ -142,6 +146,22 @@ def test_the_eager_step_would_be_waited_for() -> None:
     p = torch.empty((4, 9), dtype=torch.float64, device="meta")
     with pytest.raises((NotImplementedError, RuntimeError)):
         kernel.nucleus_top(p, 0.5, "exclusive")
+
+
+class Together(TorchDispatchMode):
+    """Fails where an operation takes a number of the host as a tensor, which no graph of a device copies."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        devices = {x.device.type for x in tree_leaves((args, kwargs, made)) if isinstance(x, Tensor)}
+        assert devices <= {"meta"}, f"{func} takes tensors of {devices}"
+        return made
+
+
+def test_a_number_of_the_host_is_found() -> None:
+    x, number = torch.empty(3, device="meta"), torch.ones(())
+    with Together(), pytest.raises(AssertionError, match="add"):
+        x + number
 
 
 class MetaToy(Toy):
@@ -155,7 +175,7 @@ def test_keys_on_a_device_are_those_of_the_host() -> None:
     for seed in (0, 3, (1 << 63) + 11):
         for purpose in Purpose:
             found = rng.device_keys(seed, torch.tensor(numbers), torch.tensor(steps), purpose)
-            assert found.tolist() == rng.keys(seed, numbers, steps, purpose).tolist()
+            assert found.tolist() == rng.keys_of(seed, numbers, steps, purpose).tolist()
 
 
 def test_two_replays_of_a_recorded_step_draw_other_numbers() -> None:
@@ -169,7 +189,7 @@ def test_two_replays_of_a_recorded_step_draw_other_numbers() -> None:
     assert graphs.recorded == 1
     assert not torch.equal(drawn[0], drawn[1])
     assert torch.equal(drawn[0], drawn[2])
-    eager = torch.from_numpy(rng.keys(9, [0, 1, 2], [5] * 3, Purpose.TOKEN))
+    eager = torch.from_numpy(rng.keys_of(9, [0, 1, 2], [5] * 3, Purpose.TOKEN))
     assert torch.equal(drawn[1], rng.uniforms(eager[:, None], torch.arange(5)))
 
 
@@ -234,10 +254,24 @@ def test_what_cannot_be_recorded_is_called_as_it_is() -> None:
     assert (graphs.refused, graphs.recorded) == ("not permitted while a stream is captured", 1)
 
 
+def test_steps_of_a_folded_network_are_the_eager_ones() -> None:
+    """Called as they are, not recorded: its tensors are made in inference mode."""
+    torch.manual_seed(0)
+    model = FoldedDIT(DIT(SMALL))
+    torch.nn.init.normal_(model.head[0])
+    graphs, shape = Graphs(lambda function, inputs: function), {"steps": 6, "length": 9, "batch": 2, "top_p": 0.7}
+    ours, theirs = (
+        [frame.tokens for frame in Session(model, make_strategy("remdm-conf"), graphs=given, **shape)]
+        for given in (graphs, None)
+    )
+    assert np.array_equal(ours, theirs)
+    done = samples(model, make_strategy("mdlm"), range(3), steps=6, length=9, width=2, graphs=graphs)
+    assert all((sample.tokens != SMALL.mask_id).all() for sample in done)
+
+
 def test_a_folded_network_computes_its_last_block_at_chosen_places() -> None:
     torch.manual_seed(0)
-    shape = DITConfig(vocab_size=20, hidden_size=32, n_blocks=2, n_heads=2, cond_dim=8, length=16, mask_id=19)
-    model = DIT(shape)
+    model = DIT(SMALL)
     for name, parameter in model.named_parameters():
         if "adaLN" in name:
             torch.nn.init.normal_(parameter, std=0.1)
