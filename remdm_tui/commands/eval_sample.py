@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from pathlib import Path
 
-from engine.evaluation.plan import ENGINE, PlannedModel, Sampling
+import msgspec
+
+from engine.evaluation.plan import ENGINE, OVER_SIMPLEX, PlannedModel, Sampling
 from engine.evaluation.settings_file import SETTINGS
 from engine.evaluation.store import EvalStore
 from engine.files.fingerprint import fingerprint
 from engine.files.run_layout import NEWEST
 from engine.models.catalogue import resolve
 from engine.records import SHARED_KNOBS
+from engine.sampling.blocks import plan_blocks
 from engine.strategies import source_digest
 from engine.text import infill
 from remdm_tui.settings.run_arguments import RunArguments
@@ -34,6 +37,10 @@ def arguments_of_sample(home: Path, number: int, given: RunArguments) -> RunArgu
     sampling = plan.sampling
     if not 0 <= number < sampling.count:
         raise ValueError(f"{home} has the samples 0 to {sampling.count - 1}, not {number}")
+    if sampling.predictor == OVER_SIMPLEX and not sampling.prompt:
+        # a run shares its steps out over the blocks of the first window, each of which has all of them here
+        blocks = plan_blocks(sampling.length, sampling.length, 0, sampling.block_length)
+        sampling = msgspec.structs.replace(sampling, predictor=ENGINE, steps=sampling.steps * len(blocks))
     if sampling.predictor != ENGINE:
         raise ValueError(f"the samples of {home} were drawn by {sampling.predictor}, which cannot be watched")
     base = RunArguments(

@@ -9,12 +9,18 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from engine.models import DTYPES, checkpoint
+from engine.evaluation.results import read_samples
+from engine.models import DTYPES, checkpoint, load_choice
 from engine.models.dit import DITConfig
 from engine.models.kinds import KINDS
+from engine.sampling.session import Session
+from engine.strategies import catalogue, make_strategy
 from engine.training.tokenizers import train_tokenizer
 from remdm_tui.cli import app
 from remdm_tui.commands.bench_semi_ar import SemiArRow, comparisons, simplex_shape
+from remdm_tui.commands.eval_sample import arguments_of_sample
+from remdm_tui.settings.run_arguments import RunArguments
+from remdm_tui.settings.watch_options import fit_to_model
 from tests.engine.simplex import write_ssd_lm
 from tests.engine.texts import VOCABULARY, write_texts
 
@@ -51,6 +57,15 @@ def test_every_sampler_is_a_row_at_the_proportions_of_the_readme(models: tuple[P
     assert all(row["seconds"] > 0 for row in rows.values())
     assert found["published"]["ssd-lm"] == {"gen_ppl": 35.43, "seconds": 2473.9, "calls": 82_000}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ddpm-cache", "mdlm", "remdm-loop", "ssd-lm"]
+    # the sample of SSD-LM that was drawn is the one that is watched
+    options = arguments_of_sample(tmp_path / "ssd-lm", 1, RunArguments()).options()
+    model = load_choice(options.model)
+    settings, run = fit_to_model(options, model.info, catalogue())
+    session = Session(
+        model, make_strategy("ssd-lm"), steps=run.steps, length=run.length, block_length=run.block_length,
+        stride=run.stride, strides=run.strides, first=run.first, top_p=settings.top_p, nucleus=settings.nucleus,
+    )  # fmt: skip
+    assert [*session][-1].tokens[0].tolist() == list(read_samples(tmp_path / "ssd-lm")[1].ids)
     # what is there is not drawn again
     again = json.loads(table(models, "--json", "--out", str(tmp_path)))
     assert again["results"] == found["results"]
