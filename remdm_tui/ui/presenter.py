@@ -184,7 +184,8 @@ class Presenter:
         self.screen.figures.show(reading)
         self.screen.line.write([((figures_line(reading, self.screen.app.size.width - 2), PLAIN),)])
         if self.screen.curves.size.height:
-            self.screen.curves.show_values(self._curves(trace))
+            # a new point of the band costs as much as all else that is drawn here
+            self.screen.curves.show_values(self._curves(trace, band=False))
 
     def draw_panels(self) -> bool:
         """Draw inspector, step, maps and timeline; return whether the side panels must follow."""
@@ -284,11 +285,14 @@ class Presenter:
             key = self.screen.controls.keys["table"]
             self.screen.controls.say(f"All panes ended. {key}: their figures side by side", "note")
 
-    def _curves(self, trace: Record) -> list[Chart | Overlay]:
-        """Return the curves of the run, with their values at the step that the text shows; with panes, overlaid."""
+    def _curves(self, trace: Record, band: bool = True) -> list[Chart | Overlay]:
+        """Return the curves of the run, with their values at the step that the text shows; with panes, overlaid.
+
+        band: whether to compute the band of chance, where there is one.
+        """
         group, sample, at = self.screen.panes.group, self.session.sample, self.texts.position
         if not group.panes:
-            bands = self.bands if charts.has_band(trace, self.session.strategies) else None
+            bands = self.bands if band and charts.has_band(trace, self.session.strategies) else None
             found = charts.charts(trace, min(at, len(trace)), sample, bands, self.revealed.of(trace, sample))
             training = self.session.training
             return [*found[:1], *([] if training is None else [charts.loss_chart(training)]), *found[1:]]

@@ -79,11 +79,12 @@ class TourGuide:
         return True
 
     def _show(self, tour: Tour) -> None:
-        self._tour = tour
+        before, self._tour = self._tour, tour
         if tour.now is None:
             self._end(f"End of the first steps ({key('tour')} or the palette: show them again)")
-        elif self._line is not None:
-            self._line.update(tour.line(self._screen.controls.table.shown()))
+        elif self._line is not None and tour != before:
+            # it has its row, and laying the screen out again would delay every key
+            self._line.update(tour.line(self._screen.controls.table.shown()), layout=False)
 
     def _end(self, sentence: str) -> None:
         self._tour, self.toured = None, True
