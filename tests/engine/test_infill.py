@@ -142,7 +142,8 @@ def test_a_literal_prompt_has_letters_where_a_mask_is_spelled() -> None:
 @pytest.mark.parametrize("shape", [{}, {"block_length": 3}, {"stride": 4, "strides": 1}], ids=str)
 def test_what_is_fixed_stays_and_every_mask_is_filled(name: str, shape: dict[str, Any]) -> None:
     strategy = make_strategy(name)
-    session = Session(Toy(), strategy, batch=3, **SHAPE, **shape)
+    shape = {**SHAPE, "steps": 8, **shape}
+    session = Session(Toy(), strategy, batch=3, **shape)
     assert np.array_equal(session.locked[:, : len(PROMPT)].numpy(), np.broadcast_to(FIXED, (3, len(PROMPT))))
     calls = 0
     for frame in session:
@@ -153,7 +154,7 @@ def test_what_is_fixed_stays_and_every_mask_is_filled(name: str, shape: dict[str
         calls = frame.network_calls
     assert calls
     assert not (session.tokens == MASK).any()
-    drawn = engine.sample(Toy(), strategy, count=3, width=2, **SHAPE, **shape)
+    drawn = engine.sample(Toy(), strategy, count=3, width=2, **shape)
     assert torch.equal(drawn, session.tokens)
 
 

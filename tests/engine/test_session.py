@@ -35,15 +35,15 @@ def same(a: Frame, b: Frame) -> bool:
 @pytest.mark.parametrize("name", REGISTRY)
 def test_a_sample_is_the_same_whatever_the_batch_and_whoever_draws_it(name: str) -> None:
     strategy = make_strategy(name)
-    shape: dict[str, Any] = {"steps": 9, "length": 10, "seed": 7}
+    shape: dict[str, Any] = {"steps": 7, "length": 10, "seed": 7}
     whole = Session(Toy(), strategy, batch=4, **shape)
     frames_of(whole)
     for number in (0, 3):
         alone = Session(Toy(), strategy, first=number, **shape)
         frames_of(alone)
         assert torch.equal(alone.tokens[0], whole.tokens[number])
-    for width in (1, 3):
-        assert torch.equal(engine.sample(RowToy(), strategy, count=4, width=width, **shape), whole.tokens)
+    # one at a time and side by side are compared in `test_batch`, `test_blocks` and `test_windows`
+    assert torch.equal(engine.sample(RowToy(), strategy, count=4, width=3, **shape), whole.tokens)
 
 
 def test_a_clean_up_ends_at_the_clean_text_from_where_the_walk_has_ended() -> None:
@@ -89,10 +89,10 @@ def test_another_seed_is_another_sample() -> None:
 @pytest.mark.parametrize("model", [Toy, RowToy, TimedToy])
 def test_the_frames_tell_the_story_of_the_tokens(name: str, model: type[Toy]) -> None:
     """Every code of every frame against the tokens before and after it, to the last mask."""
-    session = Session(model(), make_strategy(name), steps=16, length=12, batch=3, prompt=[1, 2])
+    session = Session(model(), make_strategy(name), steps=10, length=12, batch=3, prompt=[1, 2])
     before = session.tokens.numpy().copy()
     held = np.where(before == MASK, np.nan, 1.0).astype(np.float32)
-    grid = make_strategy(name).grid(16)
+    grid = make_strategy(name).grid(10)
     frames = frames_of(session)
     assert [frame.index for frame in frames] == list(range(len(frames)))
     stepped = [frame for frame in frames if not frame.final]
