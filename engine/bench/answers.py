@@ -21,7 +21,7 @@ ANSWERS_TARGET = 1 / 1.05
 """The harness' side takes a twentieth more at most."""
 
 
-def measure_answers(options: Options) -> Iterator[Comparison]:
+def time_answers(options: Options) -> Iterator[Comparison]:
     """Yield seconds for answers by `generate_until`, against those for the same samples alone.
 
     Raises ModuleNotFoundError without lm-evaluation-harness.

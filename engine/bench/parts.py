@@ -169,7 +169,7 @@ def measure_answers(options: Options) -> Iterator[Comparison]:
     """Yield answers by lm-evaluation-harness' model against the same samples alone."""
     from engine.bench import answers
 
-    yield from answers.measure_answers(options)
+    yield from answers.time_answers(options)
 
 
 PARTS: dict[str, BenchPart] = {

@@ -62,7 +62,7 @@ class CurvesPanel(TextRows, can_focus=True):
         charts = charts[:room]
         drawn: list[StyledRow] = []
         self._headings = []
-        for chart, rows in zip(charts, shares(self.size.height, len(charts)), strict=True):
+        for chart, rows in zip(charts, chart_heights(self.size.height, len(charts)), strict=True):
             self._headings.append(len(drawn))
             drawn.append(self._heading(chart, width))
             if isinstance(chart, Overlay):
@@ -168,7 +168,7 @@ class CurvesPanel(TextRows, can_focus=True):
             self.post_message(self.StepPointed(round(event.x * self._total / max(1, self.size.width - 1))))
 
 
-def shares(height: int, count: int) -> list[int]:
+def chart_heights(height: int, count: int) -> list[int]:
     """Return the rows of each of `count` charts below its label: as equal as whole rows can be, and none left over."""
     each, over = divmod(height - count, count)
     return [max(1, each + (number < over)) for number in range(count)]
