@@ -22,6 +22,20 @@ NO_TERMS = ("count",)
 """Entries that decide no text."""
 
 
+class _Terms(msgspec.Struct, frozen=True):
+    """The parts of the settings that decide a text."""
+
+    model: dict[str, Any] = {}
+    sampling: dict[str, Any] = {}
+
+
+class _Sampler(msgspec.Struct, frozen=True):
+    """The entries of `sampling` that are linted."""
+
+    strategy: str = "unknown"
+    knobs: dict[str, Any] | None = None
+
+
 class _Ids(msgspec.Struct, frozen=True):
     """The fields of a line of samples.jsonl that are linted."""
 
@@ -34,11 +48,14 @@ def drawn_by(home: Path) -> DrawnTexts:
     check_has_samples(home)
     if not (home / SAMPLES).exists():
         raise ValueError(f"{home} has no {SAMPLES} yet; the same `eval` command continues it")
-    settings = _settings(home)
-    sampling = settings.get("sampling", {})
-    model = {name: value for name, value in settings.get("model", {}).items() if name != "device"}
-    terms = {name: value for name, value in sampling.items() if name not in (*SAMPLER, *NO_TERMS)}
-    sampler = sampler_line([(str(sampling.get("strategy", "unknown")), dict(sampling.get("knobs") or {}))])
+    try:
+        settings = msgspec.convert(_settings(home), _Terms)
+        named = msgspec.convert(settings.sampling, _Sampler)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"{home} has settings that no evaluation writes: {error}") from error
+    model = {name: value for name, value in settings.model.items() if name != "device"}
+    terms = {name: value for name, value in settings.sampling.items() if name not in (*SAMPLER, *NO_TERMS)}
+    sampler = sampler_line([(named.strategy, named.knobs or {})])
     listed = tuple(f"{name}={value}" for part in (model, terms) for name, value in sorted(part.items()))
     return DrawnTexts.of(str(home), sampler, listed, _ids(home / SAMPLES))
 

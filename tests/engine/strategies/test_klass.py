@@ -42,6 +42,13 @@ def test_what_is_sure_and_stable_is_revealed_or_else_the_quota(knobs: dict[str, 
     assert plan.memory["stable"].tolist() == [[2, 2, 2, 2, 2 if knobs.get("kl") else 0]]
 
 
+def test_the_first_call_of_a_block_reveals_the_quota_whatever_the_history() -> None:
+    made = make_strategy("klass", history=1)
+    for t, revealed in ((1.0, "----+"), (0.8, "++---")):
+        seen = view(made, "_____", t=t, s=t - 0.2, confidence=SURE, divergence=MOVED)
+        assert spelled(made.plan(seen), "_____") == revealed
+
+
 @pytest.mark.parametrize(
     ("state", "t", "revealed"), [("_______", 1.0, 2), ("__37521", 0.5, 2), ("_123456", 0.5, 1), ("__37521", 0.25, 1)]
 )
