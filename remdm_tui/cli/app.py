@@ -105,11 +105,16 @@ class Described(CliCommand):
         from remdm_tui.cli.option_help import help_values
 
         texts = help_values()
-        for parameter in self.params:
-            text = getattr(parameter, "help", None)
-            if text:
-                parameter.help = text.format_map(texts)  # type: ignore[attr-defined]
-        return super().get_help(ctx)
+        # the texts are those of the declarations, which another command of this process may show
+        parameters: list[Any] = list(self.params)
+        written = [(one, one.help) for one in parameters if getattr(one, "help", None)]
+        for parameter, text in written:
+            parameter.help = text.format_map(texts)
+        try:
+            return super().get_help(ctx)
+        finally:
+            for parameter, text in written:
+                parameter.help = text
 
 
 app = typer.Typer(

@@ -39,7 +39,7 @@ OBJECTIVES: dict[str, Entry] = {
     "sedd": Entry(sedd.make, timed=True),
     "d3pm": Entry(d3pm.make, timed=True, discrete=d3pm.discrete),
     "ar": Entry(ar.make, timed=False, shares=lambda config: (1.0, 1.0)),
-    "ssd-lm": Entry(ssd_lm.make, timed=False, begins=False, shares=ssd_lm.shares),
+    "ssd-lm": Entry(ssd_lm.make, timed=False, begins=False, shares=ssd_lm.computed_shares),
 }
 
 

@@ -112,7 +112,7 @@ def noise_keys(drawn: Tensor) -> Tensor:
     return (high << DIGITS) + low
 
 
-def shares(config: SSDLMConfig) -> tuple[float, float]:
+def computed_shares(config: SSDLMConfig) -> tuple[float, float]:
     """Return the shares of a row that the network sees and that it predicts: a mean context with its block, a block."""
     length, block = config.model.length, config.ssd_lm.block
     return (1 + length + block) / 2 / length, block / length
