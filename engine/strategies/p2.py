@@ -59,7 +59,13 @@ class P2(Strategy):
     preserves_marginal = False  # what is masked is rounded down to whole tokens
     remasks = True
 
-    eta: float = knob(1.0, "factor of revealed positions' log scores: below 1 protects them, 0 never remasks", 0, 10)
+    eta: float = knob(
+        1.0,
+        "factor of revealed positions' scores: below 1 protects them and 0 never remasks, but for margin, which is no "
+        "logarithm of a probability: above 1 protects them there",
+        0,
+        10,
+    )
     score: str = knob(
         "confidence",
         "log probability of the drawn token, log ratio of the top two, or log uniform",
