@@ -48,6 +48,7 @@ class FoldedDIT:
 
     time_conditioned = False
     shadows = True
+    fixed_shapes = True
 
     @torch.no_grad()
     def __init__(

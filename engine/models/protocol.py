@@ -125,6 +125,13 @@ class SlotDenoiser(Denoiser, Protocol):
         ...
 
 
+def has_fixed_shapes(model: Denoiser) -> bool:
+    """Return whether a network computes the same operations for all inputs of one shape, reads none of their values
+    and remembers nothing, so that it may be recorded.
+    """
+    return bool(getattr(model, "fixed_shapes", False))
+
+
 def encode_at(model: Denoiser, tokens: Tensor, t: Tensor, places: Tensor) -> Tensor:
     """Return hidden [B, R, D] at places long [B, R], by the model's shortcut if it has one."""
     if hasattr(model, "encode_at"):

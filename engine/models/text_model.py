@@ -11,7 +11,15 @@ import torch
 from torch import Tensor
 
 from engine.models.loading import Loaded
-from engine.models.protocol import ShadowDenoiser, SimplexDenoiser, encode_at, encode_rows, has_shadows, has_simplex
+from engine.models.protocol import (
+    ShadowDenoiser,
+    SimplexDenoiser,
+    encode_at,
+    encode_rows,
+    has_fixed_shapes,
+    has_shadows,
+    has_simplex,
+)
 from engine.models.tokenizer import ENDS, TURN_ENDS
 from engine.models.tokenizer import special as special_token
 from engine.records import ModelInfo
@@ -28,6 +36,7 @@ class TextModel:
         self.max_length, self.time_conditioned = self.network.max_length, self.network.time_conditioned
         self.causal, self.recovered = loaded.causal, loaded.recovered
         self.shadows, self.simplex = has_shadows(self.network), has_simplex(self.network)
+        self.fixed_shapes = has_fixed_shapes(self.network)
         self.quality = None if loaded.quality is None else self._quality
         """the trained head, where the model has one (`engine.models.protocol.QualityDenoiser`)"""
         self.fingerprint = ""

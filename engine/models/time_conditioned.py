@@ -51,6 +51,7 @@ class TimedDIT:
     """The denoiser that `DIT.encode` is: residual stream and modulation in float32, matrices in `dtype`."""
 
     shadows = True
+    fixed_shapes = True
 
     @torch.no_grad()
     def __init__(

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from engine.models.protocol import Denoiser, device_of
+from engine.models.protocol import Denoiser, device_of, has_fixed_shapes
 from engine.records import Settings
 from engine.sampling.blocks import Blocks, plan_blocks
 from engine.sampling.final import final_lengths
@@ -134,7 +134,7 @@ def samples(
         return
     slots = _Slots(model, config, blocks, seed, prompts, on_step, has_ended)
     graphs = graphs or graphs_for(torch.device(device_of(model)))
-    if graphs.records and on_step is None:
+    if graphs.records and has_fixed_shapes(model) and on_step is None:
         slots.record(graphs, width)
     while queue or slots.busy:
         while queue and slots.busy < width:

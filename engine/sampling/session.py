@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.models.protocol import Denoiser, device_of
+from engine.models.protocol import Denoiser, device_of, has_fixed_shapes
 from engine.records import Branch, Change, Edit, Frame, Settings
 from engine.sampling.ahead import AheadStepper, StepRequest
 from engine.sampling.blocks import plan_blocks
@@ -82,7 +82,8 @@ class Session:
         self.blocks = plan_blocks(steps, length, infill.fixed(prompt, model.mask_id), block_length, stride, strides)
         self._stepper = Stepper(model, seed)
         graphs = graphs or graphs_for(torch.device(device_of(model)))
-        self._ahead_stepper = AheadStepper(model, seed, graphs) if graphs.records else None
+        records = graphs.records and has_fixed_shapes(model)
+        self._ahead_stepper = AheadStepper(model, seed, graphs) if records else None
         config = config_of(strategy, Settings(strategy.name, **settings))
         check_sampler(model, strategy, config.settings, self.blocks)
         state = SamplerState.blank(model, self.blocks.edges[-1], range(first, first + batch), prompt)

@@ -17,8 +17,10 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from engine.models.causal_dit import CachedCausal
 from engine.models.dit import DIT, DITConfig
 from engine.models.folded import FoldedDIT
+from engine.models.protocol import has_fixed_shapes
 from engine.records import Edit, Frame, Settings
 from engine.sampling import fixed_step, kernel, rng
 from engine.sampling.batch import samples
@@ -29,6 +31,7 @@ from engine.sampling.rng import Purpose
 from engine.sampling.session import Session, config_of
 from engine.strategies import REGISTRY, Plan, Strategy, View, make_strategy, reads_of
 from tests.engine.recorded import recording
+from tests.engine.test_sampled_ids import ExactToy
 from tests.engine.toys import MASK, RowToy, TimedToy, Toy
 
 OFFLINE = [name for name, kind in REGISTRY.items() if reads_of(kind) <= {"held"}]
@@ -242,6 +245,22 @@ def test_errors_are_those_of_the_eager_path() -> None:
             list(session)
         found.append((error.value.places, session.index))
     assert found[0] == found[1]
+
+
+class Remembering(Toy):
+    """A toy that is not to be recorded, as one that keeps what it computed for the texts it saw."""
+
+    fixed_shapes = False
+
+
+def test_a_network_that_does_not_say_that_its_shapes_are_fixed_is_not_recorded() -> None:
+    graphs, strategy = recording(), make_strategy("left-to-right")
+    shape = {"steps": 6, "length": 6, "graphs": graphs}
+    for model in (Remembering(), ExactToy()):
+        list(Session(model, strategy, **shape))
+        list(samples(model, strategy, range(2), **shape))
+    assert graphs.recorded == 0
+    assert not has_fixed_shapes(CachedCausal)
 
 
 def test_what_cannot_be_recorded_is_called_as_it_is() -> None:

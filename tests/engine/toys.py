@@ -21,6 +21,7 @@ class Toy:
     mask_id = MASK
     max_length: int | None = 128
     time_conditioned = False
+    fixed_shapes = True
 
     def __init__(self) -> None:
         noise = torch.Generator().manual_seed(20_257)
