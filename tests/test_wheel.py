@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from engine.files.run_layout import MODEL_FILES
+from engine.models.catalogue import DIRECTORIES
 from tests.tui.terminal import Terminal
 
 ROOT = Path(__file__).parent.parent
@@ -74,6 +76,13 @@ def test_the_wheel_puts_two_packages_at_the_top_and_nothing_else(wheel):
     wanted = {"engine/models/demo/model.safetensors", "engine/models/demo/README.md", "remdm_tui/app.tcss"}
     assert wanted <= set(names)
     assert not [name for name in names if "test" in name or name.endswith((".pt", ".part"))]
+
+
+def test_the_wheel_holds_every_model_with_its_card_and_is_small(wheel):
+    names = set(zipfile.ZipFile(wheel).namelist())
+    wanted = {f"engine/models/{place}/{name}" for place in DIRECTORIES.values() for name in (*MODEL_FILES, "README.md")}
+    assert wanted <= names
+    assert wheel.stat().st_size < 80e6
 
 
 def test_the_wheel_holds_every_file_of_configs_once(wheel):

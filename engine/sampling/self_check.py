@@ -22,7 +22,9 @@ PROSE = (
 )
 PROTEIN = "EVQLVESGGGLVQPGGSLRLSCAASGFTFSSYAMSWVRQAPGKGLEWVSAISGSGGSTYYADSVKGRFTISRDNSKNTLYLQMNSLRAEDTAVYYCAK"
 """The human germline antibody gene IGHV3-23, for models of proteins."""
-TEXTS = (PROSE, PROTEIN, " ".join(PROTEIN))
+SUDOKU = "534678912672195348198342567859761423426853791713924856961537284287419635345286179"
+"""A full 9x9 grid, row by row, for models of Sudokus."""
+TEXTS = (PROSE, PROTEIN, " ".join(PROTEIN), SUDOKU)
 RATES = (0.25, 0.5, 0.75)
 """Shares of the text that are masked."""
 LONGEST = 96
@@ -53,10 +55,18 @@ def self_check(model: Denoiser, codec: Codec) -> ModelCheck:
 
 def familiar(codec: Codec) -> list[int]:
     """Return the first text that the tokenizer knows, as ids; the one it knows best where it knows none."""
-    spelled = [ids for ids in map(codec.encode, TEXTS) if len(ids) > 1]
+    spelled = [ids for ids in (_spelled(codec, text) for text in TEXTS) if len(ids) > 1]
     if not spelled:
         raise ValueError("the tokenizer makes nothing of any text")
     return next((ids for ids in spelled if _sameness(ids) < STRANGE), min(spelled, key=_sameness))
+
+
+def _spelled(codec: Codec, text: str) -> list[int]:
+    """Return a text as ids, none where a character is not in the tokenizer's vocabulary."""
+    try:
+        return codec.encode(text)
+    except ValueError:
+        return []
 
 
 def _sameness(ids: list[int]) -> float:

@@ -9,8 +9,10 @@ import torch
 
 from engine.models import TextModel, load_model
 from engine.models.catalogue import BUILT_IN, resolve
+from engine.models.text import Codec
 from engine.records import ModelCheck
 from engine.sampling.self_check import PROTEIN, familiar, self_check
+from engine.training.tokenizers import alphabet_tokenizer
 from tests.engine.toys import Letters
 
 
@@ -39,6 +41,12 @@ def test_shuffled_weights_are_seen() -> None:
     check = self_check(model, model.codec)
     assert check.garbled
     assert "may be wrong" in str(check)
+
+
+def test_a_tokenizer_of_digits_alone_reads_a_grid() -> None:
+    assert len(familiar(Codec(alphabet_tokenizer("123456789")))) == 81
+    with pytest.raises(ValueError, match="makes nothing of any text"):
+        familiar(Codec(alphabet_tokenizer("xyz")))
 
 
 class LeftToRight:
