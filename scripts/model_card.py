@@ -150,10 +150,11 @@ def texts(model: TextModel, kind: Kind) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def best_step(run: Path) -> int:
-    """The step of the best validation."""
+def best_validation(run: Path) -> tuple[int, float]:
+    """The step of the best validation, and its loss."""
     log = [json.loads(line) for line in (run / "log.jsonl").read_bytes().split(b"\n") if line]
-    return min((line for line in log if line["validation"] is not None), key=lambda line: line["validation"])["step"]
+    best = min((line for line in log if line["validation"] is not None), key=lambda line: line["validation"])
+    return best["step"], best["validation"]
 
 
 def main() -> None:
@@ -178,7 +179,7 @@ def main() -> None:
         figure=kind.figure, also=fill(kind.also, 118), each=" for each strategy" if len(kind.strategies) > 1 else "",
         parameters=model.info.parameters, train=train, steps=config.run.steps, batch=config.run.batch,
         epochs=config.run.steps * config.run.batch * config.model.length / train, cost=options.cost,
-        best=best_step(options.run), samples=kind.samples, sample_steps=kind.steps, sample_length=LENGTH,
+        best=best_validation(options.run)[0], samples=kind.samples, sample_steps=kind.steps, sample_length=LENGTH,
         **bound(model, options.data, options.model), texts=texts(model, kind),
     )  # fmt: skip
     (home / "README.md").write_text(card, encoding="utf-8")

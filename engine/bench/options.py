@@ -75,8 +75,8 @@ class Options:
     judge_texts: int = 64
     judge_repeats: int = 3
     answers_count: int = 64
-    answers_length: int = 64
-    answers_steps: int = 32
+    answers_length: int = 32
+    answers_steps: int = 16
     answers_width: int = 8
     answers_repeats: int = 3
     processor: bool = False
