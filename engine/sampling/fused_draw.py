@@ -44,7 +44,8 @@ def draw_fused(logits: Tensor, uniforms: Tensor, settings: Settings, banned: Ten
     failed = torch.empty(count, dtype=torch.int32, device=at)
     numbers = torch.full((2,), settings.top_p, dtype=torch.float64, device=at)
     numbers[1].fill_(1 / settings.temperature)
-    if count:
+    # Triton launches on the current device
+    with torch.cuda.device_of(logits):  # type: ignore[no-untyped-call]
         draw_rows[(count,)](
             logits, banned.to(torch.uint8), uniforms, numbers, ids, held, failed, vocab,
             NUCLEUS=settings.top_p < 1, INCLUSIVE=settings.nucleus == "inclusive", BLOCK=BLOCK, num_warps=16,

@@ -58,18 +58,19 @@ class Graphs:
 
 def graphs_for(device: torch.device) -> Graphs:
     """Return graphs of a CUDA device; elsewhere functions are called as they are."""
-    return Graphs(CudaCapture() if device.type == "cuda" else None)
+    return Graphs(CudaCapture(device) if device.type == "cuda" else None)
 
 
 class CudaCapture:
     """Records CUDA graphs that share one pool of memory, as no two are replayed at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
         self._pool = torch.cuda.graph_pool_handle()
 
     def __call__(self, function: TensorFunction, inputs: Sequence[Tensor]) -> TensorFunction:
-        # tensors made in inference mode cannot be written to outside of it
-        with torch.inference_mode(False), torch.no_grad():
+        # tensors made in inference mode cannot be written to outside of it, and a stream records its own device alone
+        with torch.inference_mode(False), torch.no_grad(), torch.cuda.device(self._device):
             own = tuple(x.clone() for x in inputs)
             side = _new_stream()
             side.wait_stream(torch.cuda.current_stream())
@@ -79,11 +80,11 @@ class CudaCapture:
                     function(*own)
             torch.cuda.current_stream().wait_stream(side)
             graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph, pool=self._pool):
+            with torch.cuda.graph(graph, pool=self._pool, stream=side):
                 outputs = function(*own)
 
         def replay(*given: Tensor) -> tuple[Tensor, ...]:
-            with torch.inference_mode(False), torch.no_grad():
+            with torch.inference_mode(False), torch.no_grad(), torch.cuda.device(self._device):
                 for mine, new in zip(own, given, strict=True):
                     mine.copy_(new)
                 graph.replay()
@@ -109,7 +110,7 @@ class ReadBack:
         if stream is None:
             self._host = tuple(tensors)
             return
-        stream.wait_stream(torch.cuda.current_stream())
+        stream.wait_stream(torch.cuda.current_stream(stream.device))
         with torch.cuda.stream(stream):
             self._host = tuple(_pinned(x) for x in tensors)
             for x in tensors:
