@@ -339,7 +339,11 @@
     document.querySelectorAll(".swatch").forEach((swatch, i) => { swatch.style.background = `rgb(${marks[i]})`; });
     panes.forEach((one) => one.paint());
   };
-  const print = (now) => { printing = now; recolour(); };
+  const print = (now) => {
+    printing = now;
+    why.hidden = now && selected === null; // nobody points at paper
+    recolour();
+  };
   by("theme").addEventListener("click", () => {
     by("theme").blur();
     root.dataset.theme = is_dark() ? "light" : "dark";

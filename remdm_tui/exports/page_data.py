@@ -16,13 +16,14 @@ from engine.records import PUT, SHARED_KNOBS, UNCHANGED, UNKNOWN_DRAW, Change, S
 from engine.sampling import rng
 from engine.sampling.rng import Purpose
 from engine.sampling.trace import Record
+from engine.strategies import catalogue
 from remdm_tui.console.sanitize import sanitize
 from remdm_tui.exports import ExportRequest
 from remdm_tui.exports.scene import Scene
 from remdm_tui.render import plate_paint as paint
 from remdm_tui.render.text_layout import MASK_WIDTH
 from remdm_tui.render.typeset import Type
-from remdm_tui.settings.knobs import SELDOM, knob_text
+from remdm_tui.settings.knobs import SELDOM, knob_text, matters, own_knobs
 
 MOST = 5_000
 """Steps of a branch in a page at most, by default."""
@@ -144,8 +145,10 @@ def encode_changes(before: tuple[NDArray[Any], ...], now: tuple[NDArray[Any], ..
 
 
 def settings_text(settings: Settings) -> str:
-    """Return everything that decided a step, in one line."""
-    parts = [settings.strategy, *(f"{name} {knob_text(value)}" for name, value in settings.knobs.items())]
+    """Return everything that decided a step, in one line: knobs without an effect are left out."""
+    idle = {info.name for info in own_knobs(settings.strategy, catalogue()) if not matters(info, settings)}
+    own = {name: value for name, value in settings.knobs.items() if name not in idle}
+    parts = [settings.strategy, *(f"{name} {knob_text(value)}" for name, value in own.items())]
     values = [(info, getattr(settings, info.name)) for info in SHARED_KNOBS]
     parts += [
         f"{info.name} {knob_text(value)}" for info, value in values if info.name not in SELDOM or value != info.default

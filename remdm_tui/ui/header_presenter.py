@@ -80,4 +80,6 @@ class HeaderPresenter:
         """Return that a recording is on screen which does not change, and whether it is damaged."""
         if not self.session.state.read_only:
             return []
-        return ["damaged recording" if self.session.recording.damage else "recording"]
+        if not self.session.recording.damage:
+            return ["recording"]
+        return ["damaged" if self.screen.app.size.width < NARROW else "damaged recording"]

@@ -67,6 +67,8 @@ async def test_the_header_says_that_a_recording_is_damaged(tmp_path: Path) -> No
     _, app = replaying(tmp_path / "run")
     async with app.run_test(size=(100, 30)) as pilot:
         await until(pilot, lambda: "│ damaged recording │" in written(app.main.status))
+        await pilot.resize_terminal(80, 24)
+        await until(pilot, lambda: "│ damaged │" in written(app.main.status))
 
 
 async def test_it_plays_to_the_end_and_adds_nothing(tmp_path: Path) -> None:

@@ -63,6 +63,13 @@ def test_whatever_names_settings_names_every_shared_one_that_is_turned():
     assert sampler_settings(Sampler.of(changed)) == changed
 
 
+def test_an_exported_page_leaves_out_knobs_without_an_effect():
+    always, loop = (Settings("remdm-cap", values(make_strategy("remdm-cap", when=when))) for when in ("always", "loop"))
+    assert "t_on" not in settings_text(always)
+    assert "t_on" in settings_text(loop)
+    assert "mine 3" in settings_text(Settings("my-own", {"mine": 3}))
+
+
 def test_a_choice_the_new_strategy_lacks_becomes_its_default():
     loop = turned(CAP, STRATEGY, "remdm-loop", ALL)
     assert loop.knobs["when"] == "loop"
