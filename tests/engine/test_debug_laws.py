@@ -57,10 +57,10 @@ VARIANTS: list[tuple[str, dict[str, Any]]] = [
     "canvas",
     [
         {},
-        {"prompt": [1, 2, 3]},
-        {"block_length": 8, "steps": 24},
+        {"prompt": [1, 2, 3], "steps": 12},
+        {"block_length": 8, "steps": 18},
         {"length": 12, "stride": 6, "strides": 2, "steps": 6},
-        {"batch": 1},
+        {"batch": 1, "steps": 12},
     ],
     ids=lambda canvas: "+".join(canvas) or "plain",
 )
