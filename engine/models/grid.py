@@ -88,14 +88,17 @@ class GridDIT(nn.Module):
         layout, boxes = config.layout, config.layout.boxes
         self.vocab_embed = Embedding(config.vocab_size, config.hidden_size)
         counts = (layout.rows, layout.columns, int(boxes.max()) + 1)
+        # made on the CPU in any context: for the meta device torch brings in its compiler, whose import takes a second
+        cpu, there = torch.device("cpu"), torch.get_default_device()
         self.place_embed = nn.ParameterList(
-            nn.Parameter(torch.randn(count, config.hidden_size) * SPREAD) for count in counts
+            nn.Parameter((torch.randn(count, config.hidden_size, device=cpu) * SPREAD).to(there)) for count in counts
         )
         """of a row, a column and a box"""
         # at first every fourth head looks at all cells, and the others at a row, a column or a box each
-        first = FOCUS * torch.eye(len(RELATIONS)).index_fill(0, torch.tensor(0), 0.0)
-        heads = torch.arange(config.n_heads) % len(RELATIONS)
-        self.relation_bias = nn.Parameter(first[heads].repeat(config.n_blocks, 1, 1))
+        first = FOCUS * torch.eye(len(RELATIONS), device=cpu)
+        first[0] = 0.0
+        heads = torch.arange(config.n_heads, device=cpu) % len(RELATIONS)
+        self.relation_bias = nn.Parameter(first[heads].repeat(config.n_blocks, 1, 1).to(there))
         self.blocks = nn.ModuleList(GridBlock(config) for _ in range(config.n_blocks))
         self.output_layer = CausalOutput(config)
         places = places_of(layout)
