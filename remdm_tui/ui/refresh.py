@@ -146,7 +146,7 @@ class RefreshClock:
         if session.state.over:
             self._screen.app.exit()
             return
-        if (reason := session.needs_model) is not None:
+        if (reason := session.state.needs_model) is not None:
             session.picker_opened()
             self._screen.action_model(reason)
         self.presenter.draw_words()

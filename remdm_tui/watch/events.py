@@ -12,7 +12,7 @@ from remdm_tui.watch.commands import ForkRecording
 from remdm_tui.watch.notices import Notice
 from remdm_tui.watch.player import Player
 
-# -- actions of the person
+# -- actions of the person, and the clock
 
 
 @dataclass(frozen=True)
@@ -211,9 +211,6 @@ class PutInPane:
     """Show a branch in the pane with the focus."""
 
     branch: int
-
-
-# -- the clock
 
 
 @dataclass(frozen=True)

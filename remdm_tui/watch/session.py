@@ -102,11 +102,6 @@ class WatchSession:
         return self.state.failure
 
     @property
-    def needs_model(self) -> str | None:
-        """Why the person must pick a model; None once they have been asked."""
-        return self.state.needs_model
-
-    @property
     def progress(self) -> Progress | None:
         """The progress of loading or recomputing; None otherwise."""
         return self.state.progress

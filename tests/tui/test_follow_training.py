@@ -261,7 +261,7 @@ def test_waiting_can_be_cancelled(tmp_path: Path) -> None:
     person.save()
     person.wait(2)
     assert (person.loads, person.watching.progress) == (0, None)
-    assert person.watching.needs_model is not None
+    assert person.watching.state.needs_model is not None
 
 
 def test_another_model_that_was_picked_is_left_alone(person: Person) -> None:

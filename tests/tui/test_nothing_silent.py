@@ -140,7 +140,7 @@ def situation(app):
         session.recording.marks, session.seed, main.legend, main.focused, main.zoom.zoomed, main.zoom.drawer,
         main.panes.active_map.cells.view, main.panes.active_map.cells.mode, main.panes.active_map.cells.marks,
         main.panes.mode, len(app.screen_stack),
-        app.guide._tour, session.needs_model,
+        app.guide._tour, session.state.needs_model,
     )  # fmt: skip
 
 

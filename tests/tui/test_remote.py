@@ -220,8 +220,8 @@ def test_an_engine_lost_while_it_loads_the_first_model_lets_another_be_picked(re
     # in the middle of what the engine says of the model
     one = person(relay("cut", tmp_path / "lives", len(hello.getvalue()) + 10_000))
     one.start()
-    until(one, lambda w: w.needs_model is not None)
-    assert "the line is cut" in one.needs_model
+    until(one, lambda w: w.state.needs_model is not None)
+    assert "the line is cut" in one.state.needs_model
     one.load(MODEL)
     until(one, at_rest)
     one.link.close()

@@ -7,6 +7,7 @@ import shlex
 import signal
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -87,7 +88,8 @@ async def test_nothing_begins_once_the_end_has_begun(monkeypatch):
         app._start()
         for action in ("app.tour", "legend", "model", "help"):
             assert not await app.run_action(action)
-        monkeypatch.setattr(WatchSession, "needs_model", "another model")
+        asking = replace(app.watching.state, needs_model="another model")
+        monkeypatch.setattr(WatchSession, "state", asking)
         app.refresh_clock.tick()
     assert app.return_code == 143
 
