@@ -199,6 +199,8 @@ class RefreshClock:
             return
         heard = self._advance()
         if heard or self.session.state != self._drawn or not self.presenter.settled:
+            # all of it now: nothing else may wake the clock to draw what is left out here
+            self._panelled = -math.inf
             self._draw_due(self.last_tick)
 
     def _changed(self, at_once: bool) -> None:
