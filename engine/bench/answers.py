@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from itertools import count, islice
+from itertools import count
 from typing import Any
 
 from engine.bench.child import OtherLoad
@@ -69,10 +69,15 @@ def time_answers(options: Options) -> Iterator[Comparison]:
 
 
 def questions_of(model: TextModel, many: int) -> list[str]:
-    """Return different questions of as many tokens as the first, so that they share the network."""
-    length = len(model.codec.encode(QUESTION.format(1)))
-    every = (QUESTION.format(day) for day in count(1))
-    return list(islice((each for each in every if len(model.codec.encode(each)) == length), many))
+    """Return different questions of one number of tokens, so that they share the network."""
+    found: dict[int, list[str]] = {}
+    for day in count(1):
+        question = QUESTION.format(day)
+        alike = found.setdefault(len(model.codec.encode(question)), [])
+        alike.append(question)
+        if len(alike) == many:
+            return alike
+    raise AssertionError("there is always another day")
 
 
 def _text(model: TextModel, ids: Sequence[int]) -> str:
