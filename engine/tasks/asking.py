@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from engine.evaluation.stopwatch import Stopwatch
 from engine.files.jsonl import Appended
 from engine.system.ranks import Ranks
@@ -32,6 +34,7 @@ class TaskProgress:
 def ask(
     store: TaskStore,
     ranks: Ranks,
+    seed: int,
     items: Sequence[Item],
     answers: Callable[[Sequence[Item]], Iterator[AnswerLine]],
     stopwatch: Stopwatch,
@@ -42,7 +45,7 @@ def ask(
 
     answers: yields those of this process' part.  notice: called with a sentence for each damaged line of the store.
     """
-    known = store.answers(notice)
+    known = store.answers(notice=notice)
     # no process may append before all have read the answers
     ranks.wait()
     todo = [item for item in items if item.key not in known][ranks.rank :: ranks.world]
@@ -52,7 +55,8 @@ def ask(
         total = len(kept) + len(todo)
         progress(_progress(kept, total))
         stopwatch.begin()
-        for line in answers(todo):
+        for answer in answers(todo):
+            line = msgspec.structs.replace(answer, seed=seed)
             out.add([line])
             stopwatch.sampled()
             kept.append(line)

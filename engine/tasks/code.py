@@ -19,6 +19,9 @@ KEPT = (
 )  # fmt: skip
 """Variables by which the data of tasks is found again; the code itself gets none of them."""
 
+PATIENCE = 5.0
+"""Seconds that the process has to end the code and to remove its directory."""
+
 
 class CodeLimits(msgspec.Struct, frozen=True):
     """What running one answer may take."""
@@ -74,16 +77,19 @@ class CodeRunner:
         return process
 
     def close(self) -> None:
-        """End the process."""
-        if self._process is None:
+        """End the process, and with it the code that it runs."""
+        process, self._process = self._process, None
+        if process is None:
             return
-        self._process.kill()
-        for stream in (self._process.stdin, self._process.stdout):
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(PATIENCE)
+        process.kill()
+        for stream in (process.stdin, process.stdout):
             assert stream is not None
             with suppress(OSError):
                 stream.close()
-        self._process.wait()
-        self._process = None
+        process.wait()
 
 
 def run_elsewhere(task: Any, runner: CodeRunner) -> None:

@@ -66,6 +66,8 @@ class AnswerLine(msgspec.Struct, frozen=True, omit_defaults=True):
     """why there is no answer"""
     cut: int = 0
     """tokens of the context that were left out at its beginning, for the model's length"""
+    seed: int | None = None
+    """None: of an earlier version"""
 
     @property
     def ever_right(self) -> bool | None:

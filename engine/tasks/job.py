@@ -44,7 +44,7 @@ class AnswerJob:
         """Gather the files of earlier starts, and record the time spent inside; all processes wait before and after."""
         shards = self.store.shards
         if self.is_first:
-            self.store.gather(self.notice)
+            self.store.gather(self.fault, self.notice)
             shards.sift_times(self.notice)
         self.ranks.wait()
         stopwatch = Stopwatch(shards.time_shard(self.ranks.rank), self._spent, self.clock)
@@ -61,7 +61,19 @@ class AnswerJob:
         stopwatch: Stopwatch,
     ) -> dict[str, AnswerLine]:
         """Return the answers to all items, of which this process finds a part."""
-        return ask(self.store, self.ranks, items, answers, stopwatch, self.progress, self.notice)
+        seed = self.plan.sampling.seed
+        return ask(self.store, self.ranks, seed, items, answers, stopwatch, self.progress, self.notice)
+
+    def fault(self, line: AnswerLine) -> str | None:
+        """Return why this plan cannot have made a line; None where it can."""
+        seed, length = self.plan.sampling.seed, self.plan.sampling.length
+        if line.seed not in (None, seed):
+            return f"it is of seed {line.seed}, not {seed}"
+        if len(line.ids) > length:
+            return f"it has {len(line.ids)} tokens, more than {length}"
+        if any(not 0 <= token < self.model.vocab_size for token in line.ids):
+            return "it holds a token that the model does not have"
+        return None
 
     def write(self, results: TaskResults, scores: Sequence[ScoreLine], answers: Mapping[str, AnswerLine]) -> None:
         """Write results and scores, and the answers besides those that the directory has of other items."""

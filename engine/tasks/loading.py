@@ -74,7 +74,7 @@ def load_tasks(
             check_data(Path(name))
         if yes and not runs_code:
             check_runs_no_code(Path(name))
-        with nothing_run(trusted), code_eval_allowed(runs_code):
+        with nothing_run(trusted, is_file=yes), code_eval_allowed(runs_code):
             found |= _loaded(manager, name)
     for task in found.values():
         if runs_model_code(task) and not runs_code:

@@ -12,6 +12,7 @@ import pickle
 import resource
 import select
 import signal
+import sys
 import tempfile
 import time
 from contextlib import suppress
@@ -30,7 +31,9 @@ FILES = 256
 
 
 def main() -> None:
-    """Judge answers until the end of standard input."""
+    """Judge answers until the end of standard input, or SIGTERM."""
+    # what runs in a child is to end with this process, and its directory to be removed
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit())
     receive, out, _ = streams()
     sources, name, num_fewshot, trusted, limits = pickle.load(receive)
     try:
@@ -77,6 +80,7 @@ def metrics_of(task: Any, doc: Any, results: Any, limits: CodeLimits) -> bytes:
 
 def _confine(home: str, send: int, limits: CodeLimits) -> None:
     """Leave this child nothing but its own directory, and the pipe for its result as the only open file."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.setsid()
     os.chdir(home)
     os.environ.clear()

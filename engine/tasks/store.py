@@ -13,12 +13,16 @@ from engine.evaluation.shards import Shards
 from engine.files.atomic import replace, tidy, writable
 from engine.files.checksums import replace_checked
 from engine.files.json_lines import encode_line
-from engine.files.jsonl import lines, repair
+from engine.files.jsonl import describe_unused_line, lines, repair
 from engine.files.locks import acquire
 from engine.system.callbacks import ignore
 from engine.tasks.items import AnswerLine
 from engine.tasks.questions import QUESTIONS
 from engine.tasks.results import SCORES, ScoreLine, TaskResults
+
+
+def _no_fault(line: AnswerLine) -> None:
+    """Find no fault."""
 
 
 class TaskStore:
@@ -42,20 +46,38 @@ class TaskStore:
         """Return the file to which a process appends its answers."""
         return self.home / (ITEMS if world == 1 else f"items.rank{rank}.jsonl")
 
-    def answers(self, notice: Callable[[str], None] = ignore) -> dict[str, AnswerLine]:
-        """Return the answers of all processes by key; `notice` is called with a sentence for each damaged line."""
-        paths = (*self._shards(), self.home / ITEMS)
-        return {line.key: line for path in paths for _, line in lines(path, AnswerLine, notice)}
+    def answers(
+        self, fault: Callable[[AnswerLine], str | None] = _no_fault, notice: Callable[[str], None] = ignore
+    ) -> dict[str, AnswerLine]:
+        """Return the answers of all processes by key.
+
+        fault: returns what is wrong with a line, None for nothing.  Lines at fault and damaged ones are left out, and
+        `notice` is called with a sentence for each.
+        """
+        found: dict[str, AnswerLine] = {}
+        for path in (*self._shards(), self.home / ITEMS):
+            for place, line in lines(path, AnswerLine, notice):
+                wrong = fault(line)
+                if wrong is None:
+                    found[line.key] = line
+                else:
+                    notice(describe_unused_line(path, place, wrong))
+        return found
 
     def _shards(self) -> list[Path]:
         return sorted(self.home.glob("items.rank*.jsonl"))
 
-    def gather(self, notice: Callable[[str], None] = ignore) -> None:
-        """Write the answers of all processes into one file, in the order of their keys, without those that failed."""
+    def gather(
+        self, fault: Callable[[AnswerLine], str | None] = _no_fault, notice: Callable[[str], None] = ignore
+    ) -> None:
+        """Write the answers of all processes into one file, in the order of their keys, without those that failed.
+
+        Lines at fault are dropped, see `answers`.
+        """
         shards = self._shards()
         for path in (*shards, self.home / ITEMS):
             repair(path)
-        found = self.answers(notice)
+        found = self.answers(fault, notice)
         kept = [line for _, line in sorted(found.items()) if not line.problem]
         replace(self.home / ITEMS, b"".join(map(encode_line, kept)))
         for path in shards:

@@ -21,13 +21,18 @@ class UntrustedError(ValueError):
 
 
 @contextmanager
-def nothing_run(trusted: bool) -> Iterator[None]:
-    """Refuse functions that task files name, but for the harness' and ours, and render templates in a sandbox for good.
+def nothing_run(trusted: bool, is_file: bool = True) -> Iterator[None]:
+    """Refuse functions and metrics that task files name, but for the harness' and ours, and render templates in a
+    sandbox for good.
 
-    trusted: whether the functions may be imported.  Raises UntrustedError inside the context.
+    trusted: whether they may be imported.  is_file: whether the task is in a file, not the harness' own.  Raises
+    UntrustedError inside the context.
     """
+    import lm_eval.api.metrics
+    import lm_eval.api.task
     import lm_eval.utils
     from jinja2.sandbox import SandboxedEnvironment
+    from lm_eval.api.registry import metric_registry
     from lm_eval.tasks import _yaml_loader
 
     plain = lm_eval.utils.env
@@ -45,11 +50,22 @@ def nothing_run(trusted: bool) -> Iterator[None]:
             raise UntrustedError(f"a task in {home} names Python code, {name}: {HOW_TO_CONSENT}")
         return imported(name, home)
 
+    found = lm_eval.api.task.get_metric
+
+    def metric(name: str, hf_evaluate_metric: bool = False) -> Any:
+        is_known = name in metric_registry and not hf_evaluate_metric
+        # any other is a script: that in the directory of this name here, else what the hub has under it
+        if not trusted and not is_known and (is_file or Path(name).exists()):
+            raise UntrustedError(f"the metric {name} of a task is Python code: {HOW_TO_CONSENT}")
+        return found(name, hf_evaluate_metric)
+
     _yaml_loader._import_func_in_yml = refuse
+    lm_eval.api.task.get_metric = metric
     try:
         yield
     finally:
         _yaml_loader._import_func_in_yml = imported
+        lm_eval.api.task.get_metric = found
 
 
 @contextmanager
@@ -81,7 +97,10 @@ def check_runs_no_code(path: Path) -> None:
 
 def check_data(path: Path) -> None:
     """Raise UntrustedError if a task file, or one that it includes, names data whose reading runs code."""
-    kinds = {str(value) for key, value in _entries(_config(path)) if key == "dataset_path"}
+    entries = list(_entries(_config(path)))
+    if any(key == "trust_remote_code" and value for key, value in entries):
+        raise UntrustedError(f"{path} wants the code of its data to be run: {HOW_TO_CONSENT}")
+    kinds = {str(value) for key, value in entries if key == "dataset_path"}
     if found := kinds.intersection(PICKLED):
         raise UntrustedError(f"{path} has data of the kind {found.pop()}, which may run code: {HOW_TO_CONSENT}")
 

@@ -12,10 +12,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from typer.testing import CliRunner
 
 from engine.evaluation.results import ITEMS, Figure, Timing
+from engine.files.json_lines import decode_line, encode_line
+from engine.tasks.items import AnswerLine
 from engine.tasks.results import TaskFigure, TaskResults, differences, read_scores
 from remdm_tui.cli import app
 from remdm_tui.commands.eval_tasks import figures_table, print_task_results
@@ -102,6 +105,26 @@ def test_one_that_was_cut_off_ends_with_the_same_files(task: Path, whole: Path, 
     (out / ITEMS).write_bytes(b"".join(lines[2:6]) + lines[0][:40])
     (out / "items.rank1.jsonl").write_bytes(lines[8])
     assert CliRunner().invoke(app, command(task, out, "--batch", "1")).exit_code == 0
+    assert kept(out) == kept(whole)
+
+
+def test_answers_that_this_plan_cannot_have_made_are_named_and_made_again(
+    cli: Callable[..., Any], task: Path, whole: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(whole, out)
+    lines = [decode_line(line, AnswerLine) for line in (out / ITEMS).read_bytes().splitlines()]
+    faults: dict[str, dict[str, Any]] = {
+        "it is of seed 6, not 5": {"seed": 6},
+        "it has 17 tokens, more than 16": {"ids": (1,) * 17},
+        "it holds a token that the model does not have": {"ids": (1 << 20,)},
+    }
+    for number, changes in enumerate(faults.values()):
+        lines[number] = msgspec.structs.replace(lines[number], **changes)
+    (out / ITEMS).write_bytes(b"".join(map(encode_line, lines)))
+    said = " ".join(cli(*command(task, out, "--batch", "3")).stderr.split())
+    for place, fault in enumerate(faults, 1):
+        assert f"{ITEMS}, line {place} is left out and made again where need be: {fault}" in said
     assert kept(out) == kept(whole)
 
 
@@ -254,6 +277,26 @@ def test_pickled_data_is_read_with_consent_alone(cli: Callable[..., Any], tmp_pa
     path = task_files.vowels(tmp_path, count=2)
     path.write_text(path.read_text().replace("dataset_path: json", "dataset_path: pandas"))
     assert "data of the kind pandas, which may run code" in refusal(cli(*command(path, tmp_path / "out")))
+
+
+@pytest.mark.parametrize("entry", [{}, {"hf_evaluate": True}])
+def test_a_metric_that_is_a_script_runs_with_consent_alone(
+    cli: Callable[..., Any], tmp_path: Path, entry: dict[str, bool]
+) -> None:
+    script = tmp_path / "mine" / "mine.py"
+    script.parent.mkdir()
+    script.write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    metric = {"metric": str(script.parent), "aggregation": "mean", "higher_is_better": True, **entry}
+    path = task_files.vowels(tmp_path, count=2, metric_list=[metric])
+    message = refusal(cli(*command(path, tmp_path / "out")))
+    assert f"the metric {script.parent} of a task is Python code: add --trust-remote-code" in message
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_file_does_not_consent_to_the_code_of_its_data(cli: Callable[..., Any], tmp_path: Path) -> None:
+    path = task_files.vowels(tmp_path, count=2)
+    path.write_text(path.read_text().replace("dataset_kwargs:\n", "dataset_kwargs:\n  trust_remote_code: true\n"))
+    assert "wants the code of its data to be run" in refusal(cli(*command(path, tmp_path / "out")))
 
 
 def test_a_template_is_rendered_in_a_sandbox(cli: Callable[..., Any], tmp_path: Path) -> None:

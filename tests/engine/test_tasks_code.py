@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from engine.tasks.code import CodeLimits, CodeRunner, run_elsewhere
 from tests.engine import task_files
+from tests.waiting import eventually, gone
 
 pytest.importorskip("lm_eval", reason="the extra tasks is not installed")
 
@@ -86,6 +88,26 @@ def test_a_secret_of_this_process_is_not_in_that_of_the_code(path: Path, monkeyp
     finally:
         other.close()
     assert os.environ["HF_TOKEN"] == "secret"
+
+
+def test_code_ends_with_its_judge_and_leaves_no_directory(path: Path, tmp_path: Path) -> None:
+    begun, other = tmp_path / "begun", CodeRunner([str(path)], "runs", trusted=True)
+    code = f"import os, time; open({str(begun)!r}, 'w').write(f'{{os.getpid()}} {{os.getcwd()}}.'); time.sleep(600)"
+
+    def judge() -> None:
+        with pytest.raises(ValueError, match="it has ended"):
+            right(other, code)
+
+    thread = threading.Thread(target=judge)
+    thread.start()
+    try:
+        eventually(lambda: begun.exists() and begun.read_text().endswith("."), lambda: "for the code to begin")
+    finally:
+        other.close()
+        thread.join()
+    process, home = begun.read_text().removesuffix(".").split()
+    assert gone(int(process))
+    assert not Path(home).exists()
 
 
 def test_an_answer_over_the_limits_is_wrong(runner: CodeRunner) -> None:
