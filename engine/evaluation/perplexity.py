@@ -24,7 +24,7 @@ from engine.metrics.conventions import conventions
 from engine.metrics.likelihood import BATCH, Likelihood, check_rows, is_causal, likelihood_summary, sequence_nats
 from engine.metrics.rule_likelihood import DecodingRule, rule_scores
 from engine.models import TextModel
-from engine.strategies import source_digest, values
+from engine.strategies import knob_files_digest, reads_of, source_digest, values
 from engine.system.callbacks import ignore
 
 FORMAT = 1
@@ -176,7 +176,7 @@ def perplexity_settings(
     model: TextModel, texts: Texts, options: PerplexityOptions, rows: dict[str, Rows]
 ) -> dict[str, Any]:
     """Return every setting that decides the result, by name; runs of equal settings resume each other."""
-    by_rule = {} if options.rule is None else {"rule": _rule_settings(options.rule, rows)}
+    by_rule = {} if options.rule is None else {"rule": _rule_settings(model, options.rule, rows)}
     return by_rule | {
         "model": model.name, "weights": options.weights, "dtype": model.info.dtype, "data": texts.source,
         "split": texts.split, "texts": len(texts.texts), "conventions": list(rows), "seed": options.seed,
@@ -281,14 +281,18 @@ def _measured_by_rule(rule: DecodingRule, rows: Rows, scores: Sequence[RowScore]
     )  # fmt: skip
 
 
-def _rule_settings(rule: DecodingRule, rows: Mapping[str, Rows]) -> dict[str, Any]:
+def _rule_settings(model: TextModel, rule: DecodingRule, rows: Mapping[str, Rows]) -> dict[str, Any]:
     length = next(iter(rows.values())).tokens.shape[1]
     settings = {
         "strategy": rule.strategy.name, "knobs": values(rule.strategy),
         "steps": length if rule.steps is None else rule.steps, "block_length": rule.block_length or 0,
     }  # fmt: skip
-    source = source_digest(rule.strategy.name)
-    return settings if source is None else settings | {"source": source}
+    digests = {
+        "source": source_digest(rule.strategy.name),
+        "files": knob_files_digest(rule.strategy.name, values(rule.strategy)),
+        "head": model.loaded.quality_digest if "quality" in reads_of(rule.strategy) else None,
+    }
+    return settings | {name: digest for name, digest in digests.items() if digest is not None}
 
 
 def _figure(one: Interval) -> Figure:

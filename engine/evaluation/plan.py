@@ -70,6 +70,8 @@ class Sampling(msgspec.Struct, frozen=True):
     eos_confidence: str = "kept"
     quality_digest: str | None = None
     """of the trained head's file; None where the strategy reads none"""
+    files_digest: str | None = None
+    """of the files that knobs name; None where none does"""
 
     @property
     def tokens(self) -> int:

@@ -67,6 +67,8 @@ def with_new_identities(was: EvalPlan, now: EvalPlan) -> EvalPlan:
     return msgspec.structs.replace(
         was,
         model=msgspec.structs.replace(was.model, **model),
-        sampling=msgspec.structs.replace(was.sampling, strategy_digest=now.sampling.strategy_digest),
+        sampling=msgspec.structs.replace(
+            was.sampling, strategy_digest=now.sampling.strategy_digest, files_digest=now.sampling.files_digest
+        ),
         scoring=msgspec.structs.replace(was.scoring, **scoring),
     )

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.files.digests import file_digest
-from engine.records import StrategyInfo
+from engine.files.regular import regular_file
+from engine.records import Knob, StrategyInfo
 from engine.strategies.base import (
     Candidates,
     Plan,
@@ -103,8 +104,8 @@ SIMPLEX: dict[str, type[Strategy]] = {SsdLm.name: SsdLm}
 
 __all__ = [
     "REGISTRY", "SIMPLEX", "Candidates", "Plan", "Prediction", "Strategy", "View", "asks_network", "available",
-    "catalogue", "describe", "knob", "make", "make_strategy", "others", "posterior", "reads_of", "source_digest",
-    "values",
+    "catalogue", "describe", "knob", "knob_files_digest", "make", "make_strategy", "others", "posterior", "reads_of",
+    "source_digest", "values",
 ]  # fmt: skip
 
 
@@ -131,6 +132,26 @@ def source_digest(name: str) -> str | None:
     files = sources(Path(path), kind.__module__, belongs_with(kind.__module__))
     lines = [f"{module} {file_digest(file)}" for module, file in files.items()]
     return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
+
+
+def knob_files_digest(name: str, knobs: Mapping[str, Knob]) -> str | None:
+    """Return the digest of the files that knobs of a strategy name; None where none does.
+
+    Raises ValueError for one that cannot be read.
+    """
+    kind = REGISTRY[name] if name in REGISTRY else available().get(name)
+    lines = []
+    for info in () if kind is None else describe(kind).knobs:
+        value = knobs.get(info.name, info.default)
+        # what is no word of such a knob is the name of a file
+        if value in info.choices or not any(choice.startswith("*.") for choice in info.choices):
+            continue
+        path = regular_file(str(value))
+        try:
+            lines.append(f"{info.name} {file_digest(path)}")
+        except OSError as error:
+            raise ValueError(f"{path}, the {info.name} of {name}, cannot be read: {error.strerror}") from error
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest() if lines else None
 
 
 def make_strategy(name: str, /, **knobs: Any) -> Strategy:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.files.regular import regular_file
 from engine.strategies.base import Plan, Strategy, View, knob, quota
 from engine.strategies.ranking import highest
 from engine.text.numbers import short
@@ -75,7 +76,7 @@ def frequencies(path: Path, changed: int) -> tuple[NDArray[np.float64], float]:
     changed: its time stamp, so that a new file is read.  Raises ValueError for a file that holds neither.
     """
     try:
-        found = json.loads(path.read_text())
+        found = json.loads(regular_file(path).read_bytes())
         counts = found.get("p_baseline_dict", found)
         ids, values = (
             np.array(list(map(int, counts)), dtype=np.int64),
@@ -84,7 +85,7 @@ def frequencies(path: Path, changed: int) -> tuple[NDArray[np.float64], float]:
         total = float(found.get("num_token", values.sum()))
         if not len(ids) or (ids < 0).any() or not (values >= 0).all() or not 0 < total < np.inf:
             raise ValueError(f"{len(ids)} counts of {total:g} tokens")
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(
             f"{path} holds no token frequencies ({error}): it has to be a JSON object of counts by token id"
         ) from None

@@ -126,7 +126,7 @@ class EvalRunner:
     ) -> EvalPlan:
         from engine.evaluation import drawing
         from engine.evaluation.plan import BETWEEN_STARTS, ENGINE, OVER_SIMPLEX, EvalPlan, Sampling
-        from engine.strategies import catalogue, make_strategy, source_digest, values
+        from engine.strategies import catalogue, knob_files_digest, make_strategy, source_digest, values
 
         predictor = self._arguments.predictor or getattr(preset, "predictor", None) or ENGINE
         if predictor not in (ENGINE, BETWEEN_STARTS) and "strategy" not in options.explicit:
@@ -144,6 +144,7 @@ class EvalRunner:
             prompt=run.prompt, chat=run.chat, block_length=run.block_length, stride=run.stride, strides=run.strides,
             predictor=predictor, infill=not all(fixed), strategy_digest=source_digest(settings.strategy),
             quality_digest=head_digest(model, settings),
+            files_digest=knob_files_digest(settings.strategy, settings.knobs),
             **{info.name: getattr(settings, info.name) for info in SHARED_KNOBS},
         )  # fmt: skip
         drawing.check_plan(model, sampling, prompt)

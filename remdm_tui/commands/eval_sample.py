@@ -10,12 +10,14 @@ import msgspec
 from engine.evaluation.plan import ENGINE, OVER_SIMPLEX, PlannedModel, Sampling
 from engine.evaluation.settings_file import SETTINGS
 from engine.evaluation.store import EvalStore
+from engine.files.digests import file_digest
 from engine.files.fingerprint import fingerprint
-from engine.files.run_layout import NEWEST
+from engine.files.regular import regular_file
+from engine.files.run_layout import NEWEST, QUALITY
 from engine.models.catalogue import resolve
 from engine.records import SHARED_KNOBS
 from engine.sampling.blocks import plan_blocks
-from engine.strategies import source_digest
+from engine.strategies import knob_files_digest, source_digest
 from engine.text import infill
 from remdm_tui.settings.run_arguments import RunArguments
 
@@ -72,6 +74,14 @@ def arguments_of(
     same = digested and given.strategy in (None, sampling.strategy)
     if same and sampling.strategy_digest != source_digest(sampling.strategy):
         raise ValueError(f"the strategy {sampling.strategy} has changed since {home} was evaluated: name a --strategy")
+    if (
+        same
+        and not given.knob
+        and sampling.files_digest not in (None, knob_files_digest(sampling.strategy, sampling.knobs))
+    ):
+        raise ValueError(f"a file that a --knob names has changed since {home} was evaluated: give the original one")
+    if same and given.model is None and not _has_head(name, sampling.quality_digest):
+        raise ValueError(f"the head of {name} has changed since {home} was evaluated: give the original by --model")
     arguments = replace(
         base, model=name, strategy=sampling.strategy, dtype=model.dtype, no_ema=not model.ema, mask_id=model.mask_id,
         tokenizer=tokenizer,
@@ -116,6 +126,16 @@ def find_file(home: Path, name: str, path: str | None, digest: str | None, optio
         raise ValueError(_changed(home, str(existing[0]), option))
     tried = f"{path}, and {', '.join(map(str, tails))} in {', '.join(map(str, bases))}"
     raise ValueError(f"{name} of {home} was not found: give its place by {option}; tried {tried}")
+
+
+def _has_head(name: str, digest: str | None) -> bool:
+    """Return whether the trained head of a model has a digest; True if it is missing, which sampling reports."""
+    files = None if digest is None else _files(name, "--model")
+    if files is None:
+        return True
+    places = (files / NEWEST / QUALITY, files / QUALITY)
+    head = next((path for path in places if path.exists()), None)
+    return head is None or file_digest(regular_file(head)) == digest
 
 
 def _check_default_tokenizer(home: Path, digest: str) -> None:

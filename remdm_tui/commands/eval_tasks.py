@@ -192,7 +192,7 @@ class TaskRunner(AnswerRunner):
 def sampling_of(options: WatchOptions, model: TextModel) -> Sampling:
     """Return how an answer is drawn.  Raises ValueError for what answers do not have."""
     from engine.evaluation.plan import Sampling
-    from engine.strategies import catalogue, source_digest
+    from engine.strategies import catalogue, knob_files_digest, source_digest
 
     if options.prompt or options.stride:
         raise ValueError("tasks bring their own prompts, and answers do not slide: leave out --prompt and --semi-ar")
@@ -201,6 +201,7 @@ def sampling_of(options: WatchOptions, model: TextModel) -> Sampling:
         strategy=settings.strategy, knobs=dict(settings.knobs), steps=run.steps_after(0), length=run.length,
         seed=run.seed, count=1, block_length=run.block_length, strategy_digest=source_digest(settings.strategy),
         quality_digest=head_digest(model, settings),
+        files_digest=knob_files_digest(settings.strategy, settings.knobs),
         **{info.name: getattr(settings, info.name) for info in SHARED_KNOBS},
     )  # fmt: skip
 

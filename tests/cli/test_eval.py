@@ -23,6 +23,7 @@ from engine.evaluation.store import EvalStore
 from engine.files.checksums import checksum
 from engine.models import checkpoint
 from engine.models.dit import DIT, DITConfig
+from engine.models.quality import QualityHead, write_head
 from engine.sampling.session import Session
 from engine.strategies import make_strategy
 from engine.training.tokenizers import train_tokenizer
@@ -262,6 +263,38 @@ def test_a_sample_of_a_strategy_that_has_changed_is_not_watched_by_the_new_one(
     settings["plan"]["sampling"]["strategy_digest"] = "of another version"
     (home / "settings.json").write_text(json.dumps(settings))
     assert arguments_of_sample(home, 0, RunArguments()).strategy == "remdm-cap"
+
+
+def test_a_file_that_a_knob_names_is_part_of_an_evaluation(cli: Callable[..., Any], shop: Path, tmp_path: Path) -> None:
+    counts, out = tmp_path / "counts.json", tmp_path / "out"
+    counts.write_text('{"3": 1}')
+    words = [
+        "eval", "--model", str(shop / "model"), "--strategy", "pc-sampler", "--knob", f"background={counts}",
+        "--steps", "4", "--length", "8", "--count", "1", "--judge", "none", "--device", "cpu", "--out", str(out),
+    ]  # fmt: skip
+    assert cli(*words).exit_code == 0
+    assert arguments_of_sample(out, 0, RunArguments()).strategy == "pc-sampler"
+    counts.write_text('{"3": 2}')
+    refused = cli(*words)
+    assert (refused.exit_code, "sampling.files_digest" in refused.stderr) == (2, True)
+    with pytest.raises(ValueError, match="a file that a --knob names has changed since"):
+        arguments_of_sample(out, 0, RunArguments())
+    assert arguments_of_sample(out, 0, RunArguments(knob=("background=uniform",))).knob == ("background=uniform",)
+
+
+def test_a_sample_is_not_watched_with_another_head(cli: Callable[..., Any], shop: Path, tmp_path: Path) -> None:
+    model, out = tmp_path / "model", tmp_path / "out"
+    shutil.copytree(shop / "model", model)
+    write_head(QualityHead(16), model)
+    words = [
+        "eval", "--model", str(model), "--strategy", "prism", "--steps", "4", "--length", "8", "--count", "1",
+        "--judge", "none", "--device", "cpu", "--out", str(out),
+    ]  # fmt: skip
+    assert cli(*words).exit_code == 0
+    assert arguments_of_sample(out, 0, RunArguments()).strategy == "prism"
+    write_head(QualityHead(16), model)
+    with pytest.raises(ValueError, match=r"the head of .*model has changed since .*: give the original by --model"):
+        arguments_of_sample(out, 0, RunArguments())
 
 
 def test_a_directory_of_the_first_format_is_refused_unless_rescored(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 import torch
 
 from engine.sampling.session import Session
-from engine.strategies import make_strategy
+from engine.strategies import knob_files_digest, make_strategy
 from tests.engine.strategies.views import spelled, view
 from tests.engine.toys import Toy
 from tests.engine.zoo import MASK, ZooToy, states
@@ -56,7 +57,28 @@ def test_a_common_token_waits(content: Any, tmp_path: Path) -> None:
     assert spelled(made.plan(rare), "___") == "--+"
 
 
-@pytest.mark.parametrize("content", ["", "[1]", "{}", '{"a": 1}', '{"3": -1}', '{"-3": 1}', '{"3": "many"}', None])
+def test_the_files_that_knobs_name_have_a_digest(tmp_path: Path) -> None:
+    path = tmp_path / "counts.json"
+    path.write_text('{"3": 1}')
+    first = knob_files_digest("pc-sampler", {"background": str(path)})
+    path.write_text('{"3": 2}')
+    assert first is not None
+    assert knob_files_digest("pc-sampler", {"background": str(path)}) not in (None, first)
+    assert knob_files_digest("pc-sampler", {}) is knob_files_digest("pc-sampler", {"background": "uniform"}) is None
+    assert knob_files_digest("mdlm", {}) is knob_files_digest("nosuch", {"eta": 1}) is None
+    path.unlink()
+    with pytest.raises(ValueError, match=r"counts.json, the background of pc-sampler, cannot be read: No such file"):
+        knob_files_digest("pc-sampler", {"background": str(path)})
+    os.mkfifo(path)
+    with pytest.raises(ValueError, match="is a named pipe"):
+        knob_files_digest("pc-sampler", {"background": str(path)})
+    with pytest.raises(ValueError, match="is a named pipe"):
+        next(Session(Toy(), make_strategy("pc-sampler", background=str(path)), steps=4, length=4))
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[1]", "{}", '{"a": 1}', '{"3": -1}', '{"-3": 1}', '{"3": "many"}', "[" * 9999, None]
+)
 def test_a_file_without_counts_is_refused_in_a_sentence(content: str | None, tmp_path: Path) -> None:
     path = tmp_path / "counts.json"
     if content is not None:
