@@ -16,6 +16,7 @@ import msgspec
 # both sides take the messages from here, so that a new one is declared once, where its class is
 from engine.debug.messages import *  # noqa: F403
 from engine.debug.messages import DebugCommand, DebugEvent
+from engine.files.jsonl import DAMAGED
 from engine.messages import *  # noqa: F403
 from engine.messages import LARGEST, Failed, Message, Quit, Rejected, RunCommand, RunEvent
 
@@ -103,5 +104,5 @@ def events(stream: IO[bytes]) -> Iterator[Event]:
 def _decode(decoder: msgspec.msgpack.Decoder[Any], body: bytes) -> Any:
     try:
         return decoder.decode(body)
-    except msgspec.DecodeError as error:
+    except DAMAGED as error:
         raise ValueError(f"cannot decode a message: {error}") from error

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from engine.evaluation.plan import EvalPlan
 from engine.evaluation.results import RESULTS, SAMPLES, check_has_samples, read_results
 from engine.files.json_lines import decode_line
+from engine.files.jsonl import DAMAGED
 from engine.files.regular import regular_file
 from engine.lint.drawn import DrawnTexts, sampler_line
 
-SAMPLER = ("strategy", "knobs", "strategy_digest")
+SAMPLER = ("strategy", "knobs", "strategy_digest", "files_digest")
 """Entries of `sampling` that say which sampler it was."""
 NO_TERMS = ("count",)
 """Entries that decide no text."""
@@ -85,5 +86,5 @@ def _ids(path: Path) -> Iterator[tuple[int, NDArray[np.integer]]]:
                 yield line.number, np.array(line.ids, np.int64)
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from error
-    except (msgspec.DecodeError, OverflowError) as error:
+    except (*DAMAGED, OverflowError) as error:
         raise ValueError(f"{path}, line {number}: {error}") from error

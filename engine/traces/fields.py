@@ -178,10 +178,10 @@ def _probabilities(value: Any, ids: NDArray[np.int64]) -> NDArray[np.float64]:
 
 def _whole(value: Any, name: str) -> int:
     if isinstance(value, list | tuple | dict):
-        raise ValueError(f"{name} must be a whole number, not {value!r}")
+        raise ValueError(f"{name} must be a whole number, not {value!r:.80}")
     array = np.asarray(value)
     if array.size != 1 or array.dtype.kind not in "iu":
-        raise ValueError(f"{name} must be a whole number, not {value!r}")
+        raise ValueError(f"{name} must be a whole number, not {value!r:.80}")
     return int(array.reshape(-1)[0])
 
 
@@ -216,7 +216,7 @@ def _knobs(value: Any) -> dict[str, Knob]:
     for name, one in value.items():
         plain = isinstance(one, float | int | str | bool) and str(one).isprintable() and len(str(one)) <= 100
         if isinstance(one, float | int) and not -LARGEST_KNOB < one < LARGEST_KNOB:
-            raise ValueError(f"the knob {name!r} is {one}: it must lie within 2^53 to either side of 0")
+            raise ValueError(f"the knob {name!r:.80} is {one}: it must lie within 2^53 to either side of 0")
         if not (isinstance(name, str) and name.isprintable() and len(name) <= 100 and plain):
-            raise ValueError(f"the knob {name!r} must be a number, a word, true or false")
+            raise ValueError(f"the knob {name!r:.80} must be a number, a word, true or false")
     return value

@@ -12,7 +12,8 @@ from tokenizers import Tokenizer
 
 from engine.data.shards import OnPrepared, Prepared
 from engine.data.special_tokens import MASK
-from engine.files.checksums import is_whole, replace_checked
+from engine.files.atomic import tidy
+from engine.files.checksums import CHECKSUM, is_whole, replace_checked
 from engine.sampling.rng import Purpose, keys_of
 from engine.sudoku.grids import copies, make_grids
 from engine.sudoku.puzzles import TRAINING, VALIDATION
@@ -86,6 +87,7 @@ def _kept(path: Path, seed: int, count: int, progress: OnPrepared) -> np.ndarray
     if path.is_file() and is_whole(path):
         return np.load(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    tidy(path.parent, (path.name, path.name + CHECKSUM))
     grids = np.empty((count, CELLS), np.uint8)
     for number, grid in enumerate(make_grids(seed, range(count))):
         grids[number] = grid

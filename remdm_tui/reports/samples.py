@@ -13,6 +13,8 @@ import msgspec
 
 from engine.evaluation.results import SAMPLES, Judged
 from engine.files.json_lines import decode_line
+from engine.files.jsonl import DAMAGED
+from engine.files.regular import regular_file
 from remdm_tui.reports.records import Evaluation
 
 
@@ -66,7 +68,7 @@ def _lowest(path: Path, count: int) -> list[SampleFields]:
 def _lines(path: Path) -> Iterator[SampleFields]:
     seen: set[int] = set()
     try:
-        with path.open("rb") as file:
+        with regular_file(path).open("rb") as file:
             for number, row in enumerate(file, 1):
                 line = decode_line(row, SampleFields)
                 if line.number in seen:
@@ -75,7 +77,7 @@ def _lines(path: Path) -> Iterator[SampleFields]:
                 yield line
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from error
-    except msgspec.DecodeError as error:
+    except DAMAGED as error:
         raise ValueError(f"{path}, line {number}: {error}") from error
 
 

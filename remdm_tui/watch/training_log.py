@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.files.jsonl import DAMAGED
 from engine.files.regular import regular_file
 from engine.files.run_layout import LOG
 
@@ -73,7 +74,7 @@ class TrainingLog:
         self._end += len(whole)
         last: _Line | None = None
         for line in whole.splitlines():
-            with suppress(msgspec.DecodeError, UnicodeDecodeError):
+            with suppress(*DAMAGED):
                 last = msgspec.json.decode(line, type=_Line)
                 self._add(last.step, last.loss)
         if last is None:

@@ -121,6 +121,7 @@ def test_a_recording_beside_an_evaluation_is_linted_too(cli: Callable[..., Any],
         ("empty", "no evaluation to lint"),
         ("half", "has no samples.jsonl yet"),
         ("torn", "line 1:"),
+        ("deep", "line 1:"),
         ("foreign", "has settings that no evaluation writes: Expected `object`, got `array` - at `$.model`"),
     ],
 )
@@ -129,6 +130,8 @@ def test_what_cannot_be_linted_is_refused(cli: Callable[..., Any], tmp_path: Pat
     (tmp_path / "empty").mkdir()
     (evaluation(tmp_path / "half", "mdlm", (1,)) / SAMPLES).unlink()
     (evaluation(tmp_path / "torn", "mdlm", (1,)) / SAMPLES).write_text("{")
+    deep = '{"number": 0, "ids": [], "more": ' + "[" * 9999
+    (evaluation(tmp_path / "deep", "mdlm", (1,)) / SAMPLES).write_text(deep)
     foreign = results("mdlm", settings={"model": [1], "sampling": {"knobs": 3}})
     write(tmp_path / "foreign", foreign, ("a",))
     done = cli("lint", str(tmp_path / name))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import re
 import sys
 from collections import Counter
@@ -173,6 +174,11 @@ def test_samples_that_cannot_be_read_are_a_sentence_in_the_page(tmp_path: Path) 
     home = write(tmp_path / "a", results())
     (home / SAMPLES).unlink()
     assert "samples.jsonl cannot be read" in Page(html.render(made(tmp_path))).text
+    os.mkfifo(home / SAMPLES)
+    assert "samples.jsonl is a named pipe" in Page(html.render(made(tmp_path))).text
+    (home / SAMPLES).unlink()
+    (home / SAMPLES).write_text('{"number": 0, "more": ' + "[" * 9999)
+    assert "samples.jsonl, line 1: " in Page(html.render(made(tmp_path))).text
 
 
 def test_a_markdown_table_has_as_many_cells_in_every_row(tmp_path: Path) -> None:

@@ -241,7 +241,7 @@ def test_arrays_that_are_damaged_encrypted_or_too_large_are_refused_in_a_sentenc
         ([[[M, M]], [[1, 2], [3, 4, 5]]], "not an array of numbers"),
         ({"ids": STATES, "probabilities": [[0.5]]}, "probabilities have the shape"),
         ({"ids": [[M, M], [1, 2]], "probabilities": [[0.5, 2.0]]}, "must lie in 0 to 1, not 2"),
-        ({"ids": STATES, "mask_id": "x"}, "mask_id must be a whole number"),
+        ({"ids": STATES, "mask_id": "x" * 9999}, "mask_id must be a whole number"),
         ({"ids": STATES, "mask_id": 8}, "no state holds the mask 8: give it with --mask-id"),
         ({"ids": STATES, "prompt_length": 9}, "must lie in 0 to 3"),
         ({"ids": [[1, M, M], [2, 1, M], [2, 1, 1]], "prompt_length": 1, "mask_id": M}, "position 0 of sample 0"),
@@ -268,4 +268,5 @@ def test_what_is_no_run_is_refused_in_a_sentence(tmp_path: Path, structure: Any,
     with pytest.raises(ValueError, match=re.escape(says)) as caught:
         imported(tmp_path, structure)
     assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 300
     assert not (tmp_path / "run.remdm").exists()

@@ -22,6 +22,7 @@ from engine.training.export import export_best, export_hub
 from engine.training.grids import DIGITS, GridCorpus, generate_sudoku
 from engine.training.loop import Trainer
 from engine.training.tokenizers import alphabet_tokenizer
+from tests.killed import leave, unfinished
 
 GRID = parse("534678912672195348198342567859761423426853791713924856961537284287419635345286179")
 CONFIG = """
@@ -94,7 +95,9 @@ def test_the_loop_trains_and_resumes_on_grids_and_the_model_loads(tmp_path: Path
 
 def test_grids_are_made_once_and_again_when_damaged(tmp_path: Path) -> None:
     pytest.importorskip("pycryptosat")
+    leave(tmp_path, ["sudoku-train-3.npy", "sudoku-train-3.npy.sha256"])
     corpus = generate_sudoku(3, tmp_path)
+    assert unfinished(tmp_path) == ["mine.part"]
     assert is_solved(corpus.splits["train"].reshape(3, 81) + np.uint8(1)).all()
     again = generate_sudoku(3, tmp_path, lambda prepared: pytest.fail("made again"))
     assert np.array_equal(again.splits["train"], corpus.splits["train"])

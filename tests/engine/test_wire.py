@@ -254,6 +254,8 @@ def test_a_stream_that_is_cut_off_ends_with_the_last_whole_message(kept: int) ->
         msgspec.msgpack.encode({"type": "Credit", "steps": "many"}),
         msgspec.msgpack.encode({"type": "Credit", "steps": 1, "more": 2}),
         msgspec.msgpack.encode({"type": "Finished", "run": 1}),
+        msgspec.msgpack.encode({"type": "Open", "choice": {"name": "demo", "more": 3}})[:-1] + b"\x91" * 9999 + b"\xc0",
+        msgspec.msgpack.encode({"type": "Open", "choice": {"name": "demo"}})[:-4] + b"\xff" * 4,
     ],
 )
 def test_bytes_that_are_no_command_are_refused(body: bytes) -> None:

@@ -138,7 +138,7 @@ def test_step_and_losses_of_the_training_run_are_read_as_they_come(person: Perso
     assert (losses.step, losses.steps, losses.loss) == (4, 100, 2.0)
     assert losses.values.tolist() == [8, 4, 8 / 3, 2]
     with (person.run / "log.jsonl").open("a") as file:
-        file.write('ss": 1.5}\nno line of a log\n')
+        file.write('ss": 1.5}\nno line of a log\n{"more": ' + "[" * 9999 + "\n")
     person.wait(2 * POLL_INTERVAL)
     assert person.watching.training.step == 5
     chart = loss_chart(person.watching.training)
