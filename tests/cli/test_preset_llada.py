@@ -51,6 +51,7 @@ def test_the_preset_runs_from_end_to_end(cli: Callable[..., Any], tmp_path: Path
         assert found["settings"]["tasks"]["chat"]
         assert found["items"] == (1 if more[0] == "--tasks" else 3)
         assert found["problems"] == {}
-        calls = found["network_calls"]["value"]
-        assert calls == (96 if row == "pc-sampler" else 32)
+        most = 96 if row == "pc-sampler" else 32
+        # an answer whose text has ended takes no more
+        assert most // 2 < found["network_calls"]["value"] <= most
         assert (tmp_path / "out" / row / ITEMS).exists()

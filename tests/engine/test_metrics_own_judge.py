@@ -135,7 +135,7 @@ def test_texts_are_read_as_the_training_texts_were(judge: DirectoryJudge) -> Non
 
 def test_what_is_no_text_is_refused(judge: DirectoryJudge) -> None:
     for token in (-1, judge.model.mask_id, judge.vocab_size):
-        with pytest.raises(ValueError, match="row 1 holds a token that is no text"):
+        with pytest.raises(ValueError, match="row 1 holds a token that is not text"):
             judge.nll([[1, 2], [3, token]])
     with pytest.raises(ValueError, match="an empty text has no last token"):
         judge.features([[1], []])
