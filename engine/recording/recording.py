@@ -116,7 +116,7 @@ class Recording:
             raise ValueError(self.damage or f"{self.name} is a recording that breaks off before its first step")
         rest = os.fstat(self._file).st_size - self.end
         if rest and not self.damage:
-            self.damage = f"the last {rest} bytes of {self.name} are not whole and are left out"
+            self.damage = f"{self.name} breaks off: its last {rest} bytes are left out"
             self.damaged = not torn_at(self._file, self.end)
 
     def _repr_html_(self) -> str | None:

@@ -51,6 +51,8 @@ class Reading:
     """positions that the sampler never fills"""
     answer: str = ""
     """to the task that is asked, and whether it is right"""
+    edits: bool = False
+    """whether the strategy of the step edits, though this step may not: the panel keeps its rows"""
 
     @property
     def open(self) -> int:

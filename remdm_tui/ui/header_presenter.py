@@ -57,7 +57,7 @@ class HeaderPresenter:
         others.append(f"seed {session.seed if run is None else run.seed}")
         # what is left out first stands last
         return [
-            strategy, *panel_data.training_step(session.training), *self._which(run), *self._kind(), *others,
+            strategy, *self._kind(), *panel_data.training_step(session.training), *self._which(run), *others,
             *panel_data.active_breakpoints(session.debug.breakpoints.listed, self.options.ascii),
         ]  # fmt: skip
 
@@ -72,8 +72,11 @@ class HeaderPresenter:
             parts.append(f"sample {run.first}")
         if len(session.recording.branches) > 1:
             current = session.debug.branches.current
-            pane = self.screen.panes.group.letter(current)
-            parts += [f"pane {pane}"] * bool(pane) + [f"branch {current}"]
+            panes = self.screen.panes
+            pane = panes.group.letter(current)
+            # what does not fit is on no part of the screen
+            several = f" of {len(panes.group.panes)}" if panes.hidden else ""
+            parts += [f"pane {pane}{several}"] * bool(pane) + [f"branch {current}"]
         return parts
 
     def _kind(self) -> list[str]:

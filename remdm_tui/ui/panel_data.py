@@ -21,7 +21,9 @@ from remdm_tui.watch.player import Player, speed_text
 from remdm_tui.watch.training_log import Losses
 
 
-def reading(trace: Record, position: int, sample: int, steps_per_second: float, answer: str = "") -> Reading:
+def reading(
+    trace: Record, position: int, sample: int, steps_per_second: float, answer: str = "", edits: bool = False
+) -> Reading:
     return Reading(
         trace.frame(position),
         trace.figures(position, sample),
@@ -29,6 +31,7 @@ def reading(trace: Record, position: int, sample: int, steps_per_second: float, 
         steps_per_second,
         int(np.count_nonzero(trace.start.locked[sample])),
         answer,
+        edits,
     )
 
 

@@ -180,7 +180,8 @@ class Presenter:
         self.header.draw(trace)
         self.texts.draw_captions()
         answer = self.answer.read(self.session, trace)
-        reading = panel_data.reading(trace, self.session.position, self.session.sample, self._steps_per_second, answer)
+        session, pace = self.session, self._steps_per_second
+        reading = panel_data.reading(trace, session.position, session.sample, pace, answer, session.edits)
         self.screen.figures.show(reading)
         self.screen.line.write([((figures_line(reading, self.screen.app.size.width - 2), PLAIN),)])
         if self.screen.curves.size.height:

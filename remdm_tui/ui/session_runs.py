@@ -69,7 +69,7 @@ class SessionRuns:
         session = WatchSession(options, make_link, RunRecording(recording=recording))
         controls = Controls(session, options, self._main.controls.table)
         summary = run.summary
-        title = f"run {summary.number} of this session, seed {summary.seed}, read-only"
+        title = f"run {summary.number}, seed {summary.seed}, read-only"
         screen = EarlierRunScreen(controls, title, self._back)
         clock = RefreshClock(screen, self._clock)
         live = self._session.player

@@ -62,8 +62,8 @@ class TourGuide:
         """Show the first step."""
         if self._line is None:
             self._line = Static("", id="tour", markup=False)
-            # a row of its own: what it tells a newcomer to look at stays visible
-            self._screen.mount(self._line, before=self._screen.line)
+            # over the bars of the timeline: nothing moves, and what it tells a newcomer to look at stays visible
+            self._screen.mount(self._line)
         self._show(Tour())
 
     def did(self, action: str) -> None:

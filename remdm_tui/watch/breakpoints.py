@@ -120,16 +120,18 @@ def position_of(hit: Hit, frame: Frame, sample: int) -> int | None:
     return None
 
 
-def describe_hits(hits: Sequence[Hit], batch: int, ascii_only: bool) -> str:
-    """Return the line that lists the hits; only the first with its positions and sample."""
+def describe_hits(hits: Sequence[Hit], batch: int, ascii_only: bool, pane: str = "") -> str:
+    """Return the line that lists the hits; only the first with its positions and sample.
+
+    pane: the letter of the pane that was hit.  Pane and sample come first: a narrow line has no room for its end.
+    """
     first = hits[0]
     place = ""
     if first.positions:
         named = ", ".join(map(str, first.positions[:NAMED]))
         more = f" and {len(first.positions) - NAMED} more" if len(first.positions) > NAMED else ""
         place = f", position {named}{more}" if len(first.positions) == 1 else f", positions {named}{more}"
-    if batch > 1:
-        place += f", sample {first.samples[0] + 1}"
+    where = (f" in pane {pane}" if pane else "") + (f", sample {first.samples[0] + 1}" if batch > 1 else "")
     others = "".join(f"; {hit.text}" for hit in hits[1:])
     meaning = "" if first.message.startswith(first.text) else f" ({first.message})"
-    return f"{'[]' if ascii_only else '■'} stopped at step {first.step}: {first.text}{meaning}{place}{others}"
+    return f"{'[]' if ascii_only else '■'} stopped at step {first.step}{where}: {first.text}{meaning}{place}{others}"

@@ -110,7 +110,9 @@ class LeftRun:
 
 
 class LeftRuns:
-    """The runs that were left, the oldest first.  Only temporary files have a bound; the oldest makes way."""
+    """The runs that were left, the oldest first.  Only temporary files have a bound; the oldest makes way, but one that
+    a person has worked in last.
+    """
 
     def __init__(self, most: int = MOST_SPOOLS, most_bytes: int = MOST_BYTES) -> None:
         self._most, self._most_bytes = most, most_bytes
@@ -130,8 +132,10 @@ class LeftRuns:
             fits = len(spools) <= self._most and sum(one.bytes for one in spools) <= self._most_bytes
             if fits or len(spools) < 2:
                 return dropped
-            dropped.append(spools[0].summary.number)
-            self.remove(spools[0])
+            # what a person made goes last, and the newest run stays
+            oldest = next((one for one in spools[:-1] if not one.summary.by_hand), spools[0])
+            dropped.append(oldest.summary.number)
+            self.remove(oldest)
 
     def remove(self, run: LeftRun) -> None:
         """Take a run out of the list; one in a temporary file is deleted, a file of its own stays."""

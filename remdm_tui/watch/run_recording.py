@@ -151,9 +151,7 @@ class RunRecording:
             dropped = self.left.add(LeftRun(summary, recorder, path))
             sentence = f"Run {number} {where}"
             if dropped:
-                sentence += (
-                    f"; run {', '.join(map(str, dropped))} was dropped: the oldest of {len(self.left.listed) + 1}"
-                )
+                sentence += f"; run {', '.join(map(str, dropped))} was dropped to make room"
         return sentence + (f". Recording to {self.name}" if sentence and self.name else "")
 
     def summary(self, branch: int) -> RunSummary | None:

@@ -164,8 +164,8 @@ def stop_at_hits(state: SessionState, out: Commands, hits: Sequence[Hit], branch
         if first.samples and (first.positions or state.sample not in first.samples):
             state = replace(state, sample=first.samples[0])
         out.append(c.SelectToken(tuple(hits)))
-    plain, pane = state.options.ascii, state.letter(branch)
-    message = describe_hits(hits, state.options.batch, plain) + (f", in pane {pane}" if pane else "")
+    plain = state.options.ascii
+    message = describe_hits(hits, state.options.batch, plain, state.letter(branch))
     return show_notice(state, sanitize(message, cells=True, ascii_only=plain), "note", A_STOP)
 
 

@@ -58,7 +58,7 @@ def figures_line(reading: Reading, width: int) -> str:
 
 def _rows(reading: Reading) -> list[tuple[tuple[str, str], tuple[str, str]]]:
     cells = _cells(reading)
-    if reading.frame is None or reading.frame.edit_plan is None:
+    if not reading.edits and (reading.frame is None or reading.frame.edit_plan is None):
         # most strategies never edit
         del cells["edited"]
     ordered = [*(cells.pop(name) for name in ORDER), *cells.values()]

@@ -80,7 +80,7 @@ def test_a_file_torn_anywhere_is_read_up_to_the_last_whole_frame(tmp_path: Path)
         there = recording.trace()
         assert len(there) == sum(end <= size for end in ends)
         assert not recording.damaged
-        assert ("are not whole" in recording.damage) == (recording.end < size)
+        assert ("breaks off: its last" in recording.damage) == (recording.end < size)
         for position in (len(there), len(there) // 2):
             frame, real = there.frame(position), trace.frame(position)
             assert (frame is None and real is None) or (frame and real and difference(frame, real) == "")
@@ -154,9 +154,9 @@ def test_a_damaged_middle_ends_the_recording_there_and_is_not_written_to(tmp_pat
     (tmp_path / "run").write_bytes(data)
     recording = Recording.open(tmp_path / "run")
     assert 0 < len(recording.trace()) < 40
-    assert "are not whole" in recording.damage
+    assert "breaks off: its last" in recording.damage
     assert recording.damaged
-    with pytest.raises(ValueError, match="are not whole"):
+    with pytest.raises(ValueError, match="breaks off: its last"):
         Recorder.resume(tmp_path / "run")
     assert (tmp_path / "run").read_bytes() == data
 

@@ -79,8 +79,8 @@ def test_a_sentence_names_positions_and_sample_but_not_hundreds():
     hit = Hit(1, "remasks 8", "a step remasks more than 8 positions", 5, (1,), tuple(range(20)))
     sentence = describe_hits([hit, msgspec.structs.replace(hit, text="clamped")], batch=2, ascii_only=True)
     assert sentence == (
-        "[] stopped at step 5: remasks 8 (a step remasks more than 8 positions), "
-        "positions 0, 1, 2, 3 and 16 more, sample 2; clamped"
+        "[] stopped at step 5, sample 2: remasks 8 (a step remasks more than 8 positions), "
+        "positions 0, 1, 2, 3 and 16 more; clamped"
     )
 
 

@@ -115,6 +115,23 @@ async def test_the_text_stands_as_before_after_panes_and_the_map_alone():
         assert (grid.region, grid.scroll_offset, [grid.cell_of(position) for position in range(400)]) == before
 
 
+async def test_the_first_steps_move_nothing():
+    # one row less, and the lines of this text would be set closer
+    app = WatchApp(WatchOptions(CAP, steps=24, length=96, paused=True), ScriptedLink, clock=lambda: 0.0)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press(*["right"] * 6)
+        await settle(pilot)
+        main, places = app.main, []
+        for key in ("left", "V", "escape"):
+            await pilot.press(key)
+            await settle(pilot)
+            regions = [part.region for part in (main.panes.active, main.timeline, main.banner, main.status)]
+            places.append((len(main.query("#tour")), regions, [main.panes.active.cell_of(n) for n in range(96)]))
+        assert [shown for shown, *_ in places] == [0, 1, 0]
+        assert places[0][1:] == places[1][1:] == places[2][1:]
+
+
 @pytest.mark.parametrize("position", [0, 95])
 async def test_the_inspector_leaves_its_token_in_sight(position):
     app = WatchApp(WatchOptions(CAP, steps=24, length=96, paused=True), ScriptedLink, clock=lambda: 0.0)

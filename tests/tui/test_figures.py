@@ -59,6 +59,9 @@ def test_edits_are_counted_and_shown_where_a_strategy_edits() -> None:
     recording.close()
     assert frame is not None
     assert "edited" not in dict(cell for row in _rows(Reading(frame, figures(frame, 0), 24, 1.0)) for cell in row)
+    # a step of such a strategy that edits nothing, and the start, have the row too: the panel keeps its height
+    for still in (Reading(frame, figures(frame, 0), 24, 1.0, edits=True), Reading(None, None, 24, 1.0, edits=True)):
+        assert "edited" in dict(cell for row in _rows(still) for cell in row)
     change = frame.change.copy()
     change[0, :2] = Change.EDITED
     edits = replace(frame, change=change, edit_plan=np.ones(change.shape, np.float32))

@@ -88,6 +88,16 @@ def test_the_oldest_temporary_file_makes_way_and_that_is_reported(run_recording,
     assert numbers(run_recording) == [1, 3, 4]
 
 
+def test_what_a_person_made_makes_way_last(run_recording):
+    run_recording.left = LeftRuns(most=2)
+    record_run(run_recording)
+    run_recording.mark(0, 1)
+    for _ in range(3):
+        record_run(run_recording)
+        run_recording.tidy()
+    assert numbers(run_recording) == [1, 3]
+
+
 def test_later_runs_of_a_recorded_session_get_names_that_are_free_and_all_are_listed(tmp_path):
     (tmp_path / "run-2.remdm").write_text("mine")
     run_recording = RunRecording(tmp_path / "run.remdm", clock=lambda: 1.8e9)

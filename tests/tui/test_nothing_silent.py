@@ -224,6 +224,19 @@ async def test_a_recording_offers_only_what_works(tmp_path):
         assert pilot.app.watching.notice.text == READ_ONLY
 
 
+async def test_the_narrowest_header_says_that_a_batch_is_a_recording(tmp_path):
+    async with still(record=tmp_path / "run", batch=3).run_test(size=(60, 20)) as pilot:
+        await ahead(pilot, 2)
+    recording = Recording.open(tmp_path / "run")
+    app = WatchApp(
+        replay_options(recording), lambda: ReplayLink(recording, 0, catalogue()), clock=lambda: 0.0,
+        recording=RunRecording(recording=recording),
+    )  # fmt: skip
+    async with app.run_test(size=(60, 20)) as pilot:
+        await seen(pilot, lambda app: "remdm-cap eta 0.02 │ recording │ " in written(app.main.status))
+    recording.close()
+
+
 async def test_a_recording_refuses_an_edit_before_it_asks_for_anything(tmp_path):
     async with replayed(tmp_path) as pilot:
         for key in "aFuK":

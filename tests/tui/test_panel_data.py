@@ -76,6 +76,11 @@ def test_a_long_path_gives_way_to_the_reason():
     assert short == "Cannot write …some/directory/run.svg: No such file"
 
 
+def test_a_narrow_line_says_how_much_of_a_damaged_file_is_left_out():
+    short = shorten_message("/some/where/else/damaged.remdm breaks off: its last 123456 bytes are left out", 56)
+    assert short == "…ed.remdm breaks off: its last 123456 bytes are left out"
+
+
 def test_the_header_leaves_out_whole_parts():
     line = status("demo", ["remdm-cap eta 0.017", "p 0.9", "seed 12345"], "> 1/2", 40, False)
     assert line == "remdm-cap eta 0.017 │ p 0.9 │ …    > 1/2"

@@ -104,5 +104,5 @@ def test_two_keys_bring_back_a_run_that_n_left(walk: type[Walker]) -> None:
     person.press("U")
     person.see(r"runs - enter opens")
     person.press(ENTER)
-    person.see(r"run 1 of this session, seed 7, read-only", r"done 12/12", r"seed 7")
+    person.see(r"run 1, seed 7, read-only", r"done 12/12", r"seed 7")
     assert person.keys <= 3

@@ -81,7 +81,6 @@ class PanesPanel(Panes):
         if now == self._arranged:
             return
         self._arranged = now
-        self.screen.set_class(several, "-side-by-side")
         self.show_panes(max(1, len(group.panes)), group.index)
         for grid in self.grids:
             grid.use_cursor(self.session.debug.inspector.at if grid is self.active else None)
