@@ -21,8 +21,10 @@ from remdm_tui.screens.overlay import OverlayScreen
 from remdm_tui.watch.left_runs import LeftRun, RunSummary
 from remdm_tui.watch.run_recording import SUFFIX
 
-WIDEST = 24
-"""Columns of the strategies at most; longer ones end in an ellipsis."""
+WIDEST, NARROWEST = 24, 8
+"""Columns of the strategies at most and at least; longer ones end in an ellipsis."""
+WIDTH, SCROLLBAR = 94, 2
+"""Columns of the rows where there is room for all of them, and those of the scroll bar."""
 HEADS = ("run", "strategy", "seed", "steps", "remasks", "entropy", "where")
 
 
@@ -44,7 +46,7 @@ class RunsScreen(OverlayScreen[None]):
     }
     RunsScreen.ascii > VerticalScroll { border: ascii $line-text; }
     RunsScreen Label { width: 1fr; height: auto; }
-    RunsScreen #heads { color: $note; }
+    RunsScreen #heads { color: $note; text-wrap: nowrap; text-overflow: clip; }
     RunsScreen OptionList { border: none; height: auto; max-height: 14; padding: 0; background: $surface; }
     RunsScreen OptionList { text-wrap: nowrap; text-overflow: ellipsis; }
     RunsScreen.ascii OptionList { text-overflow: clip; }
@@ -84,6 +86,10 @@ class RunsScreen(OverlayScreen[None]):
         self._list_rows()
         self.query_one(OptionList).focus()
 
+    def on_resize(self) -> None:
+        if self.query(OptionList):
+            self._list_rows(self._at)
+
     def _list_rows(self, at: int = 1) -> None:
         """Refill the list and highlight row `at`."""
         self._runs, live = tuple(reversed(self._left())), self._live()
@@ -91,6 +97,11 @@ class RunsScreen(OverlayScreen[None]):
         rows.insert(0, ("live", *["-"] * 5, "no step yet") if live is None else _live_cells(*live, self._ascii))
         table = [HEADS, *rows]
         widths = [max(len(row[column]) for row in table) for column in range(len(HEADS) - 1)]
+        # no number is cut: the strategies give way to them
+        room = self.query_one("#heads").size.width or WIDTH
+        over = sum(widths) + 2 * len(widths) + SCROLLBAR - room
+        widths[1] = max(NARROWEST, widths[1] - max(0, over))
+        table = [(run, shorten(name, widths[1], self._ascii), *others) for run, name, *others in table]
         lines = [_row(row, widths) for row in table]
         self.query_one("#heads", Label).update(lines[0])
         options = self.query_one(OptionList)

@@ -91,7 +91,7 @@ class KnobPanel(Widget):
         A number is never cut: a slider gives way to it.
         """
         info, value = row.info, row.now if row.value is None else row.value
-        after = "" if row.upcoming is None else f" next {knob_text(row.upcoming)}"
+        number, after = _texts(row)
         if info.choices:
             left, right = ("<", ">") if self._ascii else ("‹", "›")
             if row.value is None:
@@ -99,8 +99,7 @@ class KnobPanel(Widget):
             if row.upcoming is None:
                 return f"{left} {shorten(str(value), width - 4, self._ascii):^{width - 4}} {right}"
             return shorten(f"{left} {value} {right}{after}", width, self._ascii)
-        number = knob_text(value) if row.value is not None else ""
-        bar = width - max(VALUE, len(number) + 1) if not after else width - len(number) - len(after) - 1
+        bar = _bar(row, width)
         if bar < BAR:
             return f"{number + after:>{width}}"
         full, rest, head = ("=", "-", "o") if self._ascii else ("━", "─", "●")
@@ -120,8 +119,8 @@ class KnobPanel(Widget):
         if info.choices:
             if x >= 0:
                 self._turn(row, -1 if x < width // 2 else 1)
-        elif 0 <= x < width - VALUE:
-            self.post_message(self.Turned(info.name, at_fraction(info, x / max(1, width - VALUE - 1))))
+        elif 0 <= x < (bar := _bar(self._rows[row], width)) and bar >= BAR:
+            self.post_message(self.Turned(info.name, at_fraction(info, x / (bar - 1))))
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
         event.stop()
@@ -130,3 +129,15 @@ class KnobPanel(Widget):
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
         event.stop()
         self._turn(event.y, -1)
+
+
+def _texts(row: KnobRow) -> tuple[str, str]:
+    """Return a knob's value at the step on screen, and what the next step changes it to; either may be empty."""
+    after = "" if row.upcoming is None else f" next {knob_text(row.upcoming)}"
+    return ("" if row.value is None else knob_text(row.value)), after
+
+
+def _bar(row: KnobRow, width: int) -> int:
+    """Return the columns that a slider has of a control's."""
+    number, after = _texts(row)
+    return width - (len(number) + len(after) + 1 if after else max(VALUE, len(number) + 1))

@@ -187,6 +187,14 @@ async def test_the_slider_is_set_by_mouse():
         await pilot.click(KnobPanel, offset=Offset(panel.size.width - 9, 1))
         await settle(pilot)
         assert link.configured[-1].knobs["eta"] > 0.5
+        # the slider is shorter where it says what comes next, and its end is the end of the range all the same
+        await pilot.press("right")
+        await settle(pilot)
+        await pilot.click(KnobPanel, offset=Offset(20, 1))
+        await seen(pilot, lambda app: " next " in panel.render_line(1).text)
+        end = max(panel.render_line(1).text.rfind(sign) for sign in "─━●")
+        await pilot.click(KnobPanel, offset=Offset(end, 1))
+        await seen(pilot, lambda app: app.watching.upcoming.knobs["eta"] == 1)
 
 
 async def test_the_timeline_is_moved_by_mouse():

@@ -211,6 +211,24 @@ async def test_a_run_is_deleted_by_the_second_key_alone():
         assert not left.listed
 
 
+async def test_a_narrow_list_of_runs_cuts_no_number():
+    async with watching().run_test(size=(60, 20)) as pilot:
+        await settle(pilot)
+        await pilot.press("right", "s", "right", "s", "right")
+        await seen(pilot, lambda app: app.watching.position == 3)
+        await pilot.press("n")
+        await seen(pilot, lambda app: app.watching.recording.left.listed and app.watching.live)
+        entropy = f"{pilot.app.watching.recording.left.listed[0].summary.entropy:.2f}"
+        await pilot.press("U")
+
+        def shown(app):
+            rows = [strip.text for strip in app.screen._compositor.render_strips()]
+            heads = any("remasks  entropy" in row for row in rows)
+            return heads and any("…  " in row and f" {entropy} " in row for row in rows)
+
+        await seen(pilot, shown)
+
+
 async def test_a_run_is_recorded_from_the_list(tmp_path):
     async with watching().run_test(size=(120, 40)) as pilot:
         await left_one(pilot)
