@@ -224,9 +224,9 @@ def scrubbed(path: Path, seconds: float, jumps: bool) -> tuple[float, float]:
         while moves < 60 * seconds:
             if time.perf_counter() >= start + moves / 60:
                 moves += 1
-                # the last row but one is the timeline's, and it ends at its edge
+                # the timeline is above the rows of messages and keys, and it ends at its edge
                 column = 119 if moves == 60 * seconds else 2 + 97 * moves % 117
-                person.press(f"\x1b[<0;{column};39M\x1b[<0;{column};39m" if jumps else "l")
+                person.press(f"\x1b[<0;{column};38M\x1b[<0;{column};38m" if jumps else "l")
             person.read(0.002, parse=False)
         last, end = time.perf_counter(), STEPS if jumps else moves
         while b"%d/%d" % (end, STEPS) not in person.raw:
