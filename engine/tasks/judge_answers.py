@@ -40,10 +40,15 @@ def answer_judge(
     from engine.tasks.loading import load_tasks, runs_model_code
 
     settings = plan.tasks
-    task = load_tasks(settings.sources, settings.num_fewshot, trusted, runs_code)[question.task]
+    tasks = load_tasks(settings.sources, settings.num_fewshot, trusted, runs_code)
+    if question.task not in tasks:
+        raise ValueError(f"the evaluation has no task {question.task!r}: choose {', '.join(tasks)}")
+    task = tasks[question.task]
     if runs_model_code(task):
         run_elsewhere(task, CodeRunner(settings.sources, question.task, settings.num_fewshot, trusted))
-    doc = next(islice(task.eval_docs, question.doc, None))
+    doc = next(islice(task.eval_docs, question.doc, None), None)
+    if doc is None:
+        raise ValueError(f"the data of {question.task} has no document {question.doc}")
     request = Instance("generate_until", doc, (question.context, {"until": list(question.until)}), 0)
     target = str(task.doc_to_target(doc))
 

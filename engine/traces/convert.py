@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,8 +42,8 @@ class TraceOptions:
 def import_trace(fields: TraceFields, options: TraceOptions, out: Path) -> tuple[int, int, int, int]:
     """Write a trace as a new recording; return its steps, samples and positions, and the id of the mask.
 
-    Raises ValueError for a trace that is no run or whose mask is unknown, FileExistsError if `out` exists.  Nothing is
-    written then.
+    Raises ValueError for a trace that is no run or whose mask is unknown, FileExistsError if `out` exists, OSError if it
+    cannot be written.  Nothing is left then.
     """
     states, mask, probabilities = _states(fields, options)
     locked = _locked(states, mask, _first(options.prompt_length, fields.prompt_length))
@@ -57,8 +58,13 @@ def import_trace(fields: TraceFields, options: TraceOptions, out: Path) -> tuple
     try:
         for frame in _frames(states, mask, locked, probabilities, settings):
             recorder.frame(0, frame)
-    finally:
         recorder.close()
+    except BaseException:
+        # a part of a trace would replay as a run that ended early
+        with suppress(OSError):
+            recorder.close()
+        out.unlink(missing_ok=True)
+        raise
     return start.steps, batch, length, mask
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from engine.files.run_layout import MODEL, holds_checkpoint
 from engine.models.catalogue import BUILT_IN, resolve
 from engine.records import ModelChoice
 from engine.text.counts import counted
@@ -70,4 +71,6 @@ def _home(name: str) -> Path:
         )
     if not home.is_dir():
         raise ValueError(f"{name} is a single file, and a head is stored in a directory: give the directory of a model")
+    if holds_checkpoint(home) and not (home / "config.json").exists():
+        raise ValueError(f"{name} is a training run, and a head is trained for one model: give {home / MODEL}")
     return home

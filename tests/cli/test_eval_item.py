@@ -84,6 +84,16 @@ def test_an_item_ends_as_in_the_evaluation_and_is_right_after_the_same_steps(hom
         assert found == [any(a <= i < b for a, b in line.right) for i in range(len(texts))]
 
 
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [({"doc": 10**6}, "the data of vowels has no document 1000000"), ({"task": "other"}, "no task 'other'")],
+)
+def test_a_question_that_the_task_does_not_have_is_named(home: Path, change: dict[str, Any], problem: str) -> None:
+    question = msgspec.structs.replace(read_question(home, answered(home)[0].key), **change)
+    with pytest.raises(ValueError, match=problem):
+        answer_judge(read_task_plan(home), question)
+
+
 def test_a_process_judges_answers_one_at_a_time(home: Path) -> None:
     key = answered(home)[0].key
     process = AnswerProcess(WatchedItem(home, key, "vowels 0", 3, ()))

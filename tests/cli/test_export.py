@@ -339,7 +339,7 @@ def test_an_empty_recording_and_a_torn_one_can_be_exported(tmp_path: Path, kind:
     recorder.close()
     with (tmp_path / "run").open("r+b") as file:
         file.truncate((tmp_path / "run").stat().st_size - 3)
-    assert "are not whole" in run(tmp_path / "run", tmp_path / f"b.{kind}")
+    assert "breaks off: its last" in run(tmp_path / "run", tmp_path / f"b.{kind}")
 
 
 @pytest.mark.parametrize("kind", ["txt", "html", "svg", "cast"])

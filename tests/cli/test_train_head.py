@@ -36,6 +36,12 @@ def test_a_head_is_written_beside_the_model_and_loaded(home: Path) -> None:
     assert load_model(str(home / "model"), "cpu", "float32").quality is not None
 
 
+def test_a_training_run_is_no_place_for_a_head(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "last.pt").write_bytes(b"")
+    with pytest.raises(ValueError, match=f"is a training run.*: give {tmp_path / 'model'}"):
+        run(ModelChoice(str(tmp_path), "cpu", "float32"), [str(home / "nonsense.jsonl")], steps=1, quiet=True)
+
+
 def test_a_built_in_model_needs_a_directory(home: Path) -> None:
     with pytest.raises(ValueError, match=r"the files of demo cannot be added to: .* give --out DIR"):
         run(ModelChoice("demo", "cpu", "float32"), [str(home / "nonsense.jsonl")], steps=1, quiet=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import pickle
 import re
@@ -15,7 +16,7 @@ import torch
 
 from engine.debug.inspect import story
 from engine.lint import lint_recording
-from engine.recording import Recording
+from engine.recording import Recorder, Recording
 from engine.records import Change, Frame
 from engine.traces import TraceOptions, fields_of, files, import_trace, read_structure
 from tests.engine.recordings import recorded
@@ -45,6 +46,20 @@ def imported(tmp_path: Path, structure: Any, **options: Any) -> tuple[Recording,
 def states_of(recording: Recording) -> list[list[int]]:
     trace = recording.trace()
     return [trace.tokens(n, 0).tolist() for n in range(len(trace) + 1)]
+
+
+def test_a_full_disk_leaves_no_part_of_a_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = Recorder.frame
+
+    def frame(recorder: Recorder, branch: int, frame: Frame) -> None:
+        if frame.index == 3:
+            raise OSError(errno.ENOSPC, "No space left on device", "run.remdm")
+        written(recorder, branch, frame)
+
+    monkeypatch.setattr(Recorder, "frame", frame)
+    with pytest.raises(OSError, match="No space left"):
+        import_trace(fields_of(STATES), TraceOptions(mask_id=M), tmp_path / "run.remdm")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_states_become_frames_with_what_changed(tmp_path: Path) -> None:
