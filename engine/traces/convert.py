@@ -42,8 +42,8 @@ class TraceOptions:
 def import_trace(fields: TraceFields, options: TraceOptions, out: Path) -> tuple[int, int, int, int]:
     """Write a trace as a new recording; return its steps, samples and positions, and the id of the mask.
 
-    Raises ValueError for a trace that is no run or whose mask is unknown, FileExistsError if `out` exists, OSError if it
-    cannot be written.  Nothing is left then.
+    Raises ValueError for a trace that is no run or whose mask is unknown, FileExistsError if `out` exists,
+    OSError if it cannot be written.  Nothing is left then.
     """
     states, mask, probabilities = _states(fields, options)
     locked = _locked(states, mask, _first(options.prompt_length, fields.prompt_length))

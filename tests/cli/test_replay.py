@@ -89,7 +89,7 @@ async def test_a_knob_turned_and_a_damaged_end_are_reported(tmp_path: Path) -> N
         file.truncate((tmp_path / "run").stat().st_size - 3)
     _, app = replaying(tmp_path / "run")
     async with app.run_test(size=(100, 30)) as pilot:
-        await until(pilot, lambda: "are not whole" in app.watching.notice.text)
+        await until(pilot, lambda: "breaks off: its last" in app.watching.notice.text)
         await pilot.press("E")
         await until(pilot, lambda: app.watching.notice.text == READ_ONLY)
 

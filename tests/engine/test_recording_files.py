@@ -372,7 +372,7 @@ def test_a_record_that_is_being_written_is_no_damage_of_a_copy(tmp_path: Path) -
         file.write(b"\x01\x02")
     copy = whole.copy()
     assert (copy.damage, copy.damaged, len(copy.trace())) == ("", False, len(whole.trace()))
-    assert "the last 2 bytes" in Recording.open(path).damage
+    assert "its last 2 bytes" in Recording.open(path).damage
 
 
 def test_reading_needs_no_torch(tmp_path: Path) -> None:
