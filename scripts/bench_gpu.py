@@ -26,8 +26,8 @@ import torch
 
 from engine.files.atomic import replace
 from engine.models import choose_device
-from scripts.gpu_bench import FULL, QUICK, Figure, GpuBench
 from scripts.gpu_parts import PARTS, Part
+from scripts.gpu_runs import FULL, QUICK, Figure, GpuBench
 
 FILE = "bench_gpu.json"
 

@@ -18,7 +18,7 @@ from engine.bench.training import measure_training_step, random_corpus
 from engine.models.folded import FoldedDIT
 from engine.training.loop import Trainer
 from scripts.bench_train import configured
-from scripts.gpu_bench import LEAST_VOCABULARY, Figure, GpuBench, dense_step, flops, packed, watched
+from scripts.gpu_runs import LEAST_VOCABULARY, Figure, GpuBench, dense_step, flops, packed, watched
 
 LAUNCHES = ("cudaLaunchKernel", "cuLaunchKernel", "cudaLaunchKernelExC", "cuLaunchKernelEx", "cudaGraphLaunch")
 WAITS = ("cudaStreamSynchronize", "cudaDeviceSynchronize", "cudaEventSynchronize")

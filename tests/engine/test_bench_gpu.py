@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from scripts import bench_gpu
-from scripts.gpu_bench import QUICK, Figure, GpuBench
 from scripts.gpu_parts import PARTS, Part
+from scripts.gpu_runs import QUICK, Figure, GpuBench
 
 
 def test_every_part_runs_and_is_written_down(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
